@@ -1,0 +1,222 @@
+/**
+ * The catalog port: checkpoints and a cache of the journal. Its adapters are `postgres/` and (for tests) `memory/`.
+ *
+ * Every write names the lease it is made under and fails with `E_STALE` if that lease was taken over (I6). Writes that
+ * belong to a deletion take the deleting transaction (I4). `Tx` is the adapter's own handle and opaque here.
+ */
+import type { DayUtc, EpochMicros, EpochMs } from "../rows/day.ts";
+import type { JournalEvent, JournalHead, SourceIdentity, UnnumberedEntry } from "../segment/journal.ts";
+import type { ChunkState, SegmentState } from "../segment/state.ts";
+
+/** Who holds a lease, so that a person can find the process. */
+export interface LeaseHolder {
+  readonly host: string;
+  readonly pid: number;
+}
+
+export interface Lease {
+  readonly pipeline: string;
+  readonly run: string;
+  readonly epoch: bigint;
+}
+
+export type LeaseAnswer =
+  | { readonly outcome: "acquired"; readonly lease: Lease }
+  | {
+      readonly outcome: "held";
+      readonly run: string;
+      readonly holder: LeaseHolder;
+      readonly expiresAt: EpochMs;
+    };
+
+export interface PipelineRecord {
+  readonly pipeline: string;
+  readonly archiveId: string;
+  readonly archiveUrl: string;
+  readonly source: SourceIdentity;
+  readonly policy: Readonly<Record<string, unknown>> | null;
+  readonly journal: JournalHead;
+  readonly lease: {
+    readonly epoch: bigint;
+    readonly run: string | null;
+    readonly holder: LeaseHolder | null;
+  };
+}
+
+/** A pin without its key, which follows from pipeline, rule, day and segment. */
+export interface StoredPin {
+  readonly versionId: string | null;
+  readonly etag: string | null;
+  readonly sha256: string;
+  readonly bytes: bigint;
+}
+
+export interface SegmentRecord {
+  readonly segment: string;
+  readonly state: SegmentState;
+  readonly rule: string;
+  readonly dayFrom: DayUtc;
+  readonly dayTo: DayUtc;
+  readonly rows: bigint;
+  readonly storageClass: string;
+  /** Null until uploaded. */
+  readonly object: StoredPin | null;
+  /** Null until sealed. */
+  readonly manifest: StoredPin | null;
+  /** Rows in chunks that are not pruned; 0 once the segment is wholly pruned. */
+  readonly rowsUnpruned: bigint;
+}
+
+export interface ChunkRecord {
+  readonly chunk: number;
+  readonly state: ChunkState;
+  readonly rows: number;
+}
+
+export interface TierTotals {
+  readonly state: SegmentState;
+  readonly segments: number;
+  readonly rows: bigint;
+  readonly bytes: bigint;
+  readonly oldest: DayUtc | null;
+  readonly newest: DayUtc | null;
+}
+
+export type RunState = "running" | "done" | "partly" | "failed" | "interrupted";
+
+export interface RunRecord {
+  readonly run: string;
+  readonly state: RunState;
+  readonly asOf: EpochMicros;
+  readonly startedAt: EpochMs;
+  readonly finishedAt: EpochMs | null;
+  readonly summary: Readonly<Record<string, unknown>> | null;
+  readonly error: string | null;
+}
+
+export interface PendingEntry extends UnnumberedEntry {
+  readonly id: bigint;
+}
+
+export interface RetrievalRequest {
+  readonly retrieval: string;
+  readonly requestedBy: string;
+  readonly from: EpochMicros;
+  readonly to: EpochMicros;
+  readonly where: readonly { readonly column: string; readonly value: string }[];
+}
+
+export interface RetrievalResult {
+  readonly rows: bigint;
+  readonly sha256: string;
+}
+
+export interface ReadableSegment {
+  readonly record: SegmentRecord;
+  /** Chunks that are pruned, hence not in the table any more; null means all of them. */
+  readonly prunedChunks: readonly number[] | null;
+}
+
+/** Everything a plan looks at. */
+export interface CatalogView {
+  readonly pipeline: PipelineRecord | null;
+  /** Segments that a stage still has to finish. */
+  readonly unfinished: readonly SegmentRecord[];
+  /** Wholly pruned, warm segments that end on or before the asked day. */
+  readonly dueForCold: readonly SegmentRecord[];
+  /** Of the asked days, the partitions that have wholly pruned segments: rows still hot there came late. */
+  readonly archived: readonly { readonly rule: string; readonly day: DayUtc }[];
+  /** Whether any segment was ever made; a first run over many days wants `--backfill`. */
+  readonly everMoved: boolean;
+}
+
+export interface Catalog<Tx> {
+  /** Null before the first run. Works, and is read-only, on a database without the control schema too. */
+  pipeline(pipeline: string): Promise<PipelineRecord | null>;
+  view(pipeline: string, coldUntil: DayUtc | null, hotDays: readonly DayUtc[]): Promise<CatalogView>;
+  totals(pipeline: string): Promise<TierTotals[]>;
+  runs(pipeline: string, countMax: number): Promise<RunRecord[]>;
+
+  /** Makes the pipeline's row on the first run; later runs find it. */
+  register(record: {
+    pipeline: string;
+    archiveId: string;
+    archiveUrl: string;
+    source: SourceIdentity;
+  }): Promise<PipelineRecord>;
+  /**
+   * Takes the lease if it is free, expired, or still the one that `takeOver` names (its holder is known to be dead).
+   * The epoch grows by one.
+   */
+  acquireLease(request: {
+    pipeline: string;
+    run: string;
+    holder: LeaseHolder;
+    durationMs: number;
+    takeOver?: { run: string };
+  }): Promise<LeaseAnswer>;
+  renewLease(lease: Lease, durationMs: number): Promise<void>;
+  releaseLease(lease: Lease): Promise<void>;
+
+  startRun(lease: Lease, asOf: EpochMicros): Promise<void>;
+  finishRun(
+    lease: Lease,
+    result: { state: RunState; summary: Record<string, unknown>; error: string | null },
+  ): Promise<void>;
+
+  /** Adds an entry to be journaled. */
+  enqueue(lease: Lease, event: JournalEvent, at: string): Promise<void>;
+  /** Entries that are not journaled yet, oldest first, whatever run decided them. */
+  pending(pipeline: string): Promise<PendingEntry[]>;
+  /** The entry is in the archive under `head.n`: moves the head and applies what the event says. One transaction. */
+  published(lease: Lease, entry: PendingEntry, head: JournalHead): Promise<void>;
+
+  /** A new segment in state `exporting`; its id is fresh and recorded before anything is uploaded. */
+  reserveSegment(
+    lease: Lease,
+    segment: { rule: string; day: DayUtc; storageClass: string; random: Uint8Array },
+  ): Promise<SegmentRecord>;
+  uploaded(
+    lease: Lease,
+    segment: string,
+    upload: { rows: bigint; object: StoredPin; chunkRows: readonly number[]; draft: Uint8Array },
+  ): Promise<void>;
+  draft(pipeline: string, segment: string): Promise<Uint8Array>;
+  abandon(lease: Lease, segment: string): Promise<void>;
+  classRequested(lease: Lease, segment: string): Promise<void>;
+  segment(pipeline: string, segment: string): Promise<SegmentRecord>;
+  chunks(pipeline: string, segment: string): Promise<ChunkRecord[]>;
+
+  /** Locks the chunks for this transaction and tells their states, in the order asked. */
+  lockChunks(tx: Tx, lease: Lease, segment: string, chunks: readonly number[]): Promise<ChunkState[]>;
+  /** Marks locked chunks pruned, adds them to the segment's `pruned` entry, checks the lease; the COMMIT follows. */
+  chunksPruned(
+    tx: Tx,
+    lease: Lease,
+    segment: string,
+    chunks: readonly number[],
+    rows: bigint,
+    at: string,
+  ): Promise<void>;
+  /** Adds rows of a delete-only partition to its `deleted` entry and checks the lease; the COMMIT follows. */
+  rowsDeleted(
+    tx: Tx,
+    lease: Lease,
+    deleted: { rule: string; day: DayUtc; rows: bigint; from: string; to: string },
+    at: string,
+  ): Promise<void>;
+
+  /** Segments with pruned chunks on these days, within the caller's snapshot. */
+  readable(tx: Tx, pipeline: string, dayFrom: DayUtc, dayTo: DayUtc): Promise<ReadableSegment[]>;
+  /** The same outside of a transaction, to see what has to be restored first. */
+  readableNow(pipeline: string, dayFrom: DayUtc, dayTo: DayUtc): Promise<ReadableSegment[]>;
+  startRetrieval(pipeline: string, request: RetrievalRequest): Promise<void>;
+  pinSegments(tx: Tx, pipeline: string, retrieval: string, segments: readonly string[]): Promise<void>;
+  /** Removes the pins and adds the `retrieved` entry to the outbox; the next run journals it. */
+  finishRetrieval(
+    pipeline: string,
+    request: RetrievalRequest,
+    result: RetrievalResult | { error: string },
+    at: string,
+  ): Promise<void>;
+}

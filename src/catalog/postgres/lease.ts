@@ -1,0 +1,101 @@
+/**
+ * The lease: a row with an epoch that only grows. The database's clock alone decides about expiry. Every write of a run
+ * calls `guard` in its transaction, so that a run which was taken over changes nothing any more (I6).
+ */
+import { FirnlineError } from "../../errors.ts";
+import type { EpochMs } from "../../rows/day.ts";
+import type { Database, Transaction } from "../../postgres/database.ts";
+import type { Lease, LeaseAnswer, LeaseHolder } from "../port.ts";
+import { epochMs } from "./records.ts";
+
+export function staleLease(lease: Lease): FirnlineError {
+  return new FirnlineError({
+    code: "E_STALE",
+    subject: `run ${lease.run}`,
+    problem: `its lease on ${lease.pipeline} (epoch ${lease.epoch}) was taken over by another run`,
+    hint: "Nothing more was changed by this run; the other one goes on",
+  });
+}
+
+/** Holds the lease row until the transaction ends, so that nobody can take over before it commits. */
+export async function guard(tx: Transaction, lease: Lease): Promise<void> {
+  const { rowCount } = await tx.query(
+    "SELECT FROM firnline.pipeline WHERE pipeline = $1 AND lease_epoch = $2 AND lease_run = $3 FOR SHARE",
+    [lease.pipeline, lease.epoch.toString(), lease.run],
+    "lease",
+  );
+  if (rowCount !== 1) throw staleLease(lease);
+}
+
+export async function acquireLease(
+  database: Database,
+  request: {
+    pipeline: string;
+    run: string;
+    holder: LeaseHolder;
+    durationMs: number;
+    takeOver?: { run: string };
+  },
+): Promise<LeaseAnswer> {
+  return await database.transaction("read write", "lease", async (tx) => {
+    const taken = await tx.query(
+      `UPDATE firnline.pipeline
+       SET lease_run = $2, lease_holder = $3, lease_epoch = lease_epoch + 1,
+           lease_expires_at = clock_timestamp() + $4 * interval '1 millisecond'
+       WHERE pipeline = $1 AND (lease_run IS NULL OR lease_expires_at < clock_timestamp() OR lease_run = $5)
+       RETURNING lease_epoch::text AS epoch`,
+      [
+        request.pipeline,
+        request.run,
+        JSON.stringify(request.holder),
+        request.durationMs,
+        request.takeOver?.run ?? null,
+      ],
+      "lease",
+    );
+    const epoch = taken.rows[0]?.["epoch"] as string | undefined;
+    if (epoch !== undefined) {
+      // Runs of earlier epochs can't finish any more: say so, or they would look as if they went on.
+      await tx.query(
+        `UPDATE firnline.run SET state = 'interrupted', finished_at = now() WHERE pipeline = $1 AND state = 'running'`,
+        [request.pipeline],
+        "lease",
+      );
+      return {
+        outcome: "acquired",
+        lease: { pipeline: request.pipeline, run: request.run, epoch: BigInt(epoch) },
+      };
+    }
+    const { rows } = await tx.query(
+      `SELECT lease_run, lease_holder, ${epochMs("lease_expires_at")} AS expires_at
+       FROM firnline.pipeline WHERE pipeline = $1`,
+      [request.pipeline],
+      "lease",
+    );
+    return {
+      outcome: "held",
+      run: String(rows[0]?.["lease_run"]),
+      holder: rows[0]?.["lease_holder"] as LeaseHolder,
+      expiresAt: Number(rows[0]?.["expires_at"]) as EpochMs,
+    };
+  });
+}
+
+export async function renewLease(database: Database, lease: Lease, durationMs: number): Promise<void> {
+  const { rowCount } = await database.query(
+    `UPDATE firnline.pipeline SET lease_expires_at = clock_timestamp() + $4 * interval '1 millisecond'
+     WHERE pipeline = $1 AND lease_epoch = $2 AND lease_run = $3`,
+    [lease.pipeline, lease.epoch.toString(), lease.run, durationMs],
+    "renew lease",
+  );
+  if (rowCount !== 1) throw staleLease(lease);
+}
+
+export async function releaseLease(database: Database, lease: Lease): Promise<void> {
+  await database.query(
+    `UPDATE firnline.pipeline SET lease_run = NULL, lease_holder = NULL, lease_expires_at = '-infinity'
+     WHERE pipeline = $1 AND lease_epoch = $2 AND lease_run = $3`,
+    [lease.pipeline, lease.epoch.toString(), lease.run],
+    "release lease",
+  );
+}

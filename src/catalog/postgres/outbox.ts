@@ -1,0 +1,140 @@
+/**
+ * The outbox: journal entries that are decided, in the transaction that made them true, and numbered later. Publishing
+ * one moves the journal's head and applies what the event says, in one transaction: the catalog follows the journal.
+ */
+import { invariant } from "../../errors.ts";
+import { fromHex } from "../../rows/hex.ts";
+import type { JournalEvent, JournalHead } from "../../segment/journal.ts";
+import { type SegmentEvent, nextSegmentState, statesBefore } from "../../segment/state.ts";
+import type { Transaction } from "../../postgres/database.ts";
+import type { Lease, PendingEntry } from "../port.ts";
+import { staleLease } from "./lease.ts";
+import type { Row } from "./records.ts";
+
+export async function insertEntry(
+  tx: Transaction,
+  entry: { pipeline: string; run: string; epoch: bigint; at: string; event: JournalEvent },
+): Promise<void> {
+  await tx.query(
+    "INSERT INTO firnline.outbox (pipeline, run, epoch, at, event) VALUES ($1, $2, $3, $4, $5)",
+    [entry.pipeline, entry.run, entry.epoch.toString(), entry.at, JSON.stringify(entry.event)],
+    "outbox",
+  );
+}
+
+/** Adds rows (and chunks) to the entry with this key, or begins it: one entry a segment or day, not one a batch. */
+export async function mergeEntry(
+  tx: Transaction,
+  lease: Lease,
+  mergeKey: string,
+  event: Extract<JournalEvent, { type: "pruned" | "deleted" }>,
+  at: string,
+): Promise<void> {
+  await tx.query(
+    `INSERT INTO firnline.outbox AS o (pipeline, run, epoch, at, merge_key, event) VALUES ($1, $2, $3, $4, $5, $6)
+     ON CONFLICT (pipeline, merge_key) DO UPDATE SET event = o.event || jsonb_build_object(
+       'rows', ((o.event ->> 'rows')::bigint + (excluded.event ->> 'rows')::bigint)::text)
+       || CASE WHEN excluded.event ? 'chunks'
+               THEN jsonb_build_object('chunks', (o.event -> 'chunks') || (excluded.event -> 'chunks'))
+               ELSE jsonb_build_object('to', excluded.event -> 'to') END`,
+    [lease.pipeline, lease.run, lease.epoch.toString(), at, mergeKey, JSON.stringify(event)],
+    "outbox",
+  );
+}
+
+export function pendingEntry(row: Row): PendingEntry {
+  return {
+    id: BigInt(row["id"]),
+    entryId: row["entry_id"] as string,
+    run: row["run"] as string,
+    epoch: String(row["epoch"]),
+    at: row["at"] as string,
+    event: row["event"] as JournalEvent,
+  };
+}
+
+export async function publishEntry(
+  tx: Transaction,
+  lease: Lease,
+  entry: PendingEntry,
+  head: JournalHead,
+): Promise<void> {
+  // I5 and I6 in one statement: the head moves by one, and only under this lease.
+  const moved = await tx.query(
+    `UPDATE firnline.pipeline SET journal_n = $4, journal_sha256 = $5
+     WHERE pipeline = $1 AND lease_epoch = $2 AND lease_run = $3 AND journal_n = $4::bigint - 1`,
+    [lease.pipeline, lease.epoch.toString(), lease.run, head.n.toString(), head.sha256],
+    "publish",
+  );
+  if (moved.rowCount !== 1) throw staleLease(lease);
+  const removed = await tx.query(
+    "DELETE FROM firnline.outbox WHERE id = $1",
+    [entry.id.toString()],
+    "publish",
+  );
+  invariant(removed.rowCount === 1, `journal entry ${head.n}`, "its outbox row is gone");
+  await applyEvent(tx, lease.pipeline, entry.event);
+}
+
+async function applyEvent(tx: Transaction, pipeline: string, event: JournalEvent): Promise<void> {
+  switch (event.type) {
+    case "policy":
+      await tx.query("UPDATE firnline.pipeline SET policy = $2 WHERE pipeline = $1", [
+        pipeline,
+        JSON.stringify(event.policy),
+      ]);
+      return;
+    case "sealed":
+      await moveSegment(tx, pipeline, event.segment, "seal-journaled", {
+        manifest_sha256: fromHex(event.manifest.sha256),
+        manifest_bytes: event.manifest.bytes,
+        manifest_version_id: event.manifest.versionId,
+      });
+      await tx.query(
+        "UPDATE firnline.chunk SET state = 'sealed' WHERE pipeline = $1 AND segment = $2 AND state = 'exported'",
+        [pipeline, event.segment],
+      );
+      await tx.query("DELETE FROM firnline.draft WHERE pipeline = $1 AND segment = $2", [
+        pipeline,
+        event.segment,
+      ]);
+      return;
+    case "prune-started":
+      await moveSegment(tx, pipeline, event.segment, "prune-journaled", {});
+      return;
+    case "transitioned":
+      await moveSegment(tx, pipeline, event.segment, "transition-journaled", {
+        storage_class: event.storageClass,
+        version_id: event.object.versionId,
+        etag: event.object.etag,
+      });
+      return;
+    case "run-started":
+    case "pruned":
+    case "deleted":
+    case "retrieved":
+      // What these say was committed together with their outbox rows.
+      return;
+  }
+}
+
+/** Moves a segment by an event of its state table; anything but exactly one row is a broken invariant. */
+export async function moveSegment(
+  tx: Transaction,
+  pipeline: string,
+  segment: string,
+  event: SegmentEvent,
+  columns: Readonly<Record<string, unknown>>,
+): Promise<void> {
+  const from = statesBefore(event);
+  const to = nextSegmentState(from[0] as (typeof from)[number], event, segment);
+  const names = Object.keys(columns);
+  const assignments = names.map((name, index) => `, ${name} = $${index + 5}`).join("");
+  const { rowCount } = await tx.query(
+    `UPDATE firnline.segment SET state = $3, changed_at = now()${assignments}
+     WHERE pipeline = $1 AND segment = $2 AND state = ANY($4)`,
+    [pipeline, segment, to, from, ...names.map((name) => columns[name])],
+    `segment ${event}`,
+  );
+  invariant(rowCount === 1, `segment ${segment}`, `it is not in a state (${from.join(", ")}) for ${event}`);
+}

@@ -1,0 +1,298 @@
+/** The catalog port on the control schema `firnline` in the source database. */
+import { invariant } from "../../errors.ts";
+import { type DayUtc, type EpochMicros, formatInstant } from "../../rows/day.ts";
+import type { JournalEvent, JournalHead, SourceIdentity } from "../../segment/journal.ts";
+import type { ChunkState } from "../../segment/state.ts";
+import type { Database, Transaction } from "../../postgres/database.ts";
+import type {
+  Catalog,
+  CatalogView,
+  ChunkRecord,
+  Lease,
+  LeaseAnswer,
+  LeaseHolder,
+  PendingEntry,
+  PipelineRecord,
+  ReadableSegment,
+  RetrievalRequest,
+  RetrievalResult,
+  RunRecord,
+  RunState,
+  SegmentRecord,
+  StoredPin,
+  TierTotals,
+} from "../port.ts";
+import { acquireLease, guard, releaseLease, renewLease } from "./lease.ts";
+import { readSchemaVersion } from "./migrate.ts";
+import { insertEntry, moveSegment, pendingEntry, publishEntry } from "./outbox.ts";
+import { finishRetrieval, readableSegments } from "./retrievals.ts";
+import * as segmentWrites from "./segments.ts";
+import * as views from "./views.ts";
+
+export class PostgresCatalog implements Catalog<Transaction> {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  async pipeline(pipeline: string): Promise<PipelineRecord | null> {
+    return await this.#read("pipeline", async (tx) => {
+      if ((await readSchemaVersion(tx)) === 0) return null;
+      return await views.selectPipeline(tx, pipeline);
+    });
+  }
+
+  async view(pipeline: string, coldUntil: DayUtc | null, hotDays: readonly DayUtc[]): Promise<CatalogView> {
+    return await this.#read("view", async (tx) => await views.view(tx, pipeline, coldUntil, hotDays));
+  }
+
+  async totals(pipeline: string): Promise<TierTotals[]> {
+    return await this.#read("totals", async (tx) => await views.totals(tx, pipeline));
+  }
+
+  async runs(pipeline: string, countMax: number): Promise<RunRecord[]> {
+    return await this.#read("runs", async (tx) => await views.runs(tx, pipeline, countMax));
+  }
+
+  async register(record: {
+    pipeline: string;
+    archiveId: string;
+    archiveUrl: string;
+    source: SourceIdentity;
+  }): Promise<PipelineRecord> {
+    return await this.#write("register", async (tx) => {
+      await tx.query(
+        `INSERT INTO firnline.pipeline (pipeline, archive_id, archive_url, source) VALUES ($1, $2, $3, $4)
+         ON CONFLICT (pipeline) DO NOTHING`,
+        [record.pipeline, record.archiveId, record.archiveUrl, JSON.stringify(record.source)],
+        "register",
+      );
+      const found = await views.selectPipeline(tx, record.pipeline);
+      invariant(found !== null, record.pipeline, "its row is gone");
+      return found;
+    });
+  }
+
+  async acquireLease(request: {
+    pipeline: string;
+    run: string;
+    holder: LeaseHolder;
+    durationMs: number;
+    takeOver?: { run: string };
+  }): Promise<LeaseAnswer> {
+    return await acquireLease(this.#database, request);
+  }
+
+  async renewLease(lease: Lease, durationMs: number): Promise<void> {
+    await renewLease(this.#database, lease, durationMs);
+  }
+
+  async releaseLease(lease: Lease): Promise<void> {
+    await releaseLease(this.#database, lease);
+  }
+
+  async startRun(lease: Lease, asOf: EpochMicros): Promise<void> {
+    await this.#guarded("start run", lease, async (tx) => {
+      await tx.query(
+        "INSERT INTO firnline.run (pipeline, run, epoch, as_of, state) VALUES ($1, $2, $3, $4, 'running')",
+        [lease.pipeline, lease.run, lease.epoch.toString(), formatInstant(asOf)],
+      );
+    });
+  }
+
+  async finishRun(
+    lease: Lease,
+    result: { state: RunState; summary: Record<string, unknown>; error: string | null },
+  ): Promise<void> {
+    await this.#guarded("finish run", lease, async (tx) => {
+      await tx.query(
+        `UPDATE firnline.run SET state = $3, finished_at = now(), summary = $4, error = $5
+         WHERE pipeline = $1 AND run = $2`,
+        [lease.pipeline, lease.run, result.state, JSON.stringify(result.summary), result.error],
+      );
+    });
+  }
+
+  async enqueue(lease: Lease, event: JournalEvent, at: string): Promise<void> {
+    await this.#guarded("enqueue", lease, async (tx) => {
+      await insertEntry(tx, { pipeline: lease.pipeline, run: lease.run, epoch: lease.epoch, at, event });
+    });
+  }
+
+  async pending(pipeline: string): Promise<PendingEntry[]> {
+    return await this.#read("outbox", async (tx) => {
+      const { rows } = await tx.query(
+        `SELECT id::text, entry_id::text, run, epoch::text, at, event FROM firnline.outbox
+         WHERE pipeline = $1 ORDER BY id`,
+        [pipeline],
+        "outbox",
+      );
+      return rows.map(pendingEntry);
+    });
+  }
+
+  async published(lease: Lease, entry: PendingEntry, head: JournalHead): Promise<void> {
+    await this.#write("publish", async (tx) => await publishEntry(tx, lease, entry, head));
+  }
+
+  async reserveSegment(
+    lease: Lease,
+    segment: { rule: string; day: DayUtc; storageClass: string; random: Uint8Array },
+  ): Promise<SegmentRecord> {
+    return await this.#guarded(
+      "reserve",
+      lease,
+      async (tx) => await segmentWrites.reserveSegment(tx, lease, segment),
+    );
+  }
+
+  async uploaded(
+    lease: Lease,
+    segment: string,
+    upload: { rows: bigint; object: StoredPin; chunkRows: readonly number[]; draft: Uint8Array },
+  ): Promise<void> {
+    await this.#guarded(
+      "uploaded",
+      lease,
+      async (tx) => await segmentWrites.uploaded(tx, lease, segment, upload),
+    );
+  }
+
+  async draft(pipeline: string, segment: string): Promise<Uint8Array> {
+    const { rows } = await this.#database.query(
+      "SELECT manifest FROM firnline.draft WHERE pipeline = $1 AND segment = $2",
+      [pipeline, segment],
+      "draft",
+    );
+    const draft = rows[0]?.["manifest"] as Uint8Array | undefined;
+    invariant(draft !== undefined, `segment ${segment}`, "it has no draft of its manifest");
+    return draft;
+  }
+
+  async abandon(lease: Lease, segment: string): Promise<void> {
+    await this.#guarded("abandon", lease, async (tx) => await segmentWrites.abandon(tx, lease, segment));
+  }
+
+  async classRequested(lease: Lease, segment: string): Promise<void> {
+    await this.#guarded("cool", lease, async (tx) => {
+      await moveSegment(tx, lease.pipeline, segment, "class-requested", {});
+    });
+  }
+
+  async segment(pipeline: string, segment: string): Promise<SegmentRecord> {
+    return await this.#read("segment", async (tx) => await views.selectSegment(tx, pipeline, segment));
+  }
+
+  async chunks(pipeline: string, segment: string): Promise<ChunkRecord[]> {
+    const { rows } = await this.#database.query(
+      "SELECT chunk, state, rows FROM firnline.chunk WHERE pipeline = $1 AND segment = $2 ORDER BY chunk",
+      [pipeline, segment],
+      "chunks",
+    );
+    return rows.map(
+      (row) => ({ chunk: row["chunk"], state: row["state"], rows: row["rows"] }) as ChunkRecord,
+    );
+  }
+
+  async lockChunks(
+    tx: Transaction,
+    lease: Lease,
+    segment: string,
+    chunks: readonly number[],
+  ): Promise<ChunkState[]> {
+    return await segmentWrites.lockChunks(tx, lease, segment, chunks);
+  }
+
+  async chunksPruned(
+    tx: Transaction,
+    lease: Lease,
+    segment: string,
+    chunks: readonly number[],
+    rows: bigint,
+    at: string,
+  ): Promise<void> {
+    await segmentWrites.chunksPruned(tx, lease, segment, chunks, rows, at);
+  }
+
+  async rowsDeleted(
+    tx: Transaction,
+    lease: Lease,
+    deleted: { rule: string; day: DayUtc; rows: bigint; from: string; to: string },
+    at: string,
+  ): Promise<void> {
+    await segmentWrites.rowsDeleted(tx, lease, deleted, at);
+  }
+
+  async readable(
+    tx: Transaction,
+    pipeline: string,
+    dayFrom: DayUtc,
+    dayTo: DayUtc,
+  ): Promise<ReadableSegment[]> {
+    return await readableSegments(tx, pipeline, dayFrom, dayTo);
+  }
+
+  async readableNow(pipeline: string, dayFrom: DayUtc, dayTo: DayUtc): Promise<ReadableSegment[]> {
+    return await this.#read("segments", async (tx) => await readableSegments(tx, pipeline, dayFrom, dayTo));
+  }
+
+  async startRetrieval(pipeline: string, request: RetrievalRequest): Promise<void> {
+    await this.#database.query(
+      `INSERT INTO firnline.retrieval (retrieval, pipeline, requested_by, range_from, range_to, filter, state)
+       VALUES ($1, $2, $3, $4, $5, $6, 'restoring')`,
+      [
+        request.retrieval,
+        pipeline,
+        request.requestedBy,
+        formatInstant(request.from),
+        formatInstant(request.to),
+        JSON.stringify(request.where),
+      ],
+      "retrieval",
+    );
+  }
+
+  async pinSegments(
+    tx: Transaction,
+    pipeline: string,
+    retrieval: string,
+    segments: readonly string[],
+  ): Promise<void> {
+    await tx.query(
+      "UPDATE firnline.retrieval SET state = 'reading' WHERE retrieval = $1",
+      [retrieval],
+      "pin",
+    );
+    await tx.query(
+      "INSERT INTO firnline.pin (retrieval, pipeline, segment) SELECT $1, $2, unnest($3::text[])",
+      [retrieval, pipeline, segments],
+      "pin",
+    );
+  }
+
+  async finishRetrieval(
+    pipeline: string,
+    request: RetrievalRequest,
+    result: RetrievalResult | { error: string },
+    at: string,
+  ): Promise<void> {
+    await this.#write("retrieval", async (tx) => await finishRetrieval(tx, pipeline, request, result, at));
+  }
+
+  async #read<T>(op: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return await this.#database.transaction("repeatable read, read only", op, work);
+  }
+
+  async #write<T>(op: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return await this.#database.transaction("read write", op, work);
+  }
+
+  /** A write that first makes sure of the lease, and holds it until the COMMIT (I6). */
+  async #guarded<T>(op: string, lease: Lease, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    return await this.#write(op, async (tx) => {
+      await guard(tx, lease);
+      return await work(tx);
+    });
+  }
+}

@@ -1,0 +1,93 @@
+/** Rows of the control schema as records, and the SELECT lists that they need. */
+import { type DayUtc, type EpochMicros, type EpochMs, parseDay } from "../../rows/day.ts";
+import { toHex } from "../../rows/hex.ts";
+import type { SourceIdentity } from "../../segment/journal.ts";
+import type { SegmentState } from "../../segment/state.ts";
+import type { LeaseHolder, PipelineRecord, RunRecord, RunState, SegmentRecord, TierTotals } from "../port.ts";
+
+// oxlint-disable-next-line typescript/no-explicit-any -- rows come untyped from the driver; each function below names the columns it reads
+export type Row = Record<string, any>;
+
+export const PIPELINE_COLUMNS = `pipeline, archive_id::text, archive_url, source, policy, lease_run, lease_holder,
+  lease_epoch::text, journal_n::text, journal_sha256`;
+
+export function pipelineRecord(row: Row): PipelineRecord {
+  return {
+    pipeline: row["pipeline"] as string,
+    archiveId: row["archive_id"] as string,
+    archiveUrl: row["archive_url"] as string,
+    source: row["source"] as SourceIdentity,
+    policy: row["policy"] as Record<string, unknown> | null,
+    journal: { n: BigInt(row["journal_n"]), sha256: row["journal_sha256"] as string },
+    lease: {
+      epoch: BigInt(row["lease_epoch"]),
+      run: row["lease_run"] as string | null,
+      holder: row["lease_holder"] as LeaseHolder | null,
+    },
+  };
+}
+
+export const SEGMENT_COLUMNS = `s.segment, s.state, s.rule, s.day_from::text, s.day_to::text, s.rows::text, s.bytes::text,
+  s.storage_class, s.version_id, s.etag, s.sha256, s.manifest_sha256, s.manifest_bytes::text, s.manifest_version_id,
+  (SELECT coalesce(sum(c.rows), 0) FROM firnline.chunk c
+   WHERE c.pipeline = s.pipeline AND c.segment = s.segment AND c.state <> 'pruned')::text AS rows_unpruned`;
+
+export function segmentRecord(row: Row): SegmentRecord {
+  const sha256 = row["sha256"] as Uint8Array | null;
+  const manifestSha256 = row["manifest_sha256"] as Uint8Array | null;
+  return {
+    segment: row["segment"] as string,
+    state: row["state"] as SegmentState,
+    rule: row["rule"] as string,
+    dayFrom: parseDay(row["day_from"] as string),
+    dayTo: parseDay(row["day_to"] as string),
+    rows: BigInt(row["rows"]),
+    storageClass: row["storage_class"] as string,
+    object:
+      sha256 === null
+        ? null
+        : {
+            versionId: row["version_id"] as string | null,
+            etag: row["etag"] as string | null,
+            sha256: toHex(sha256),
+            bytes: BigInt(row["bytes"]),
+          },
+    manifest:
+      manifestSha256 === null
+        ? null
+        : {
+            versionId: row["manifest_version_id"] as string | null,
+            etag: null,
+            sha256: toHex(manifestSha256),
+            bytes: BigInt(row["manifest_bytes"]),
+          },
+    rowsUnpruned: BigInt(row["rows_unpruned"]),
+  };
+}
+
+export function tierTotals(row: Row): TierTotals {
+  const day = (text: string | null): DayUtc | null => (text === null ? null : parseDay(text));
+  return {
+    state: row["state"] as SegmentState,
+    segments: Number(row["segments"]),
+    rows: BigInt(row["rows"]),
+    bytes: BigInt(row["bytes"]),
+    oldest: day(row["oldest"] as string | null),
+    newest: day(row["newest"] as string | null),
+  };
+}
+
+/** Milliseconds since 1970 of a timestamptz column, as SQL. */
+export const epochMs = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::bigint::text`;
+
+export function runRecord(row: Row): RunRecord {
+  return {
+    run: row["run"] as string,
+    state: row["state"] as RunState,
+    asOf: BigInt(row["as_of"]) as EpochMicros,
+    startedAt: Number(row["started_at"]) as EpochMs,
+    finishedAt: row["finished_at"] === null ? null : (Number(row["finished_at"]) as EpochMs),
+    summary: row["summary"] as Record<string, unknown> | null,
+    error: row["error"] as string | null,
+  };
+}

@@ -1,0 +1,136 @@
+/** Writes about one segment and its chunks. The caller holds the lease, or `guard` is the last statement here (I6). */
+import { invariant } from "../../errors.ts";
+import { type DayUtc, formatDay } from "../../rows/day.ts";
+import { fromHex } from "../../rows/hex.ts";
+import { segmentId } from "../../segment/archive-keys.ts";
+import type { ChunkState } from "../../segment/state.ts";
+import type { Transaction } from "../../postgres/database.ts";
+import type { Lease, SegmentRecord, StoredPin } from "../port.ts";
+import { guard } from "./lease.ts";
+import { mergeEntry, moveSegment } from "./outbox.ts";
+import { selectSegment } from "./views.ts";
+
+export async function reserveSegment(
+  tx: Transaction,
+  lease: Lease,
+  segment: { rule: string; day: DayUtc; storageClass: string; random: Uint8Array },
+): Promise<SegmentRecord> {
+  const next = await tx.query("SELECT nextval('firnline.segment_sequence')::text AS sequence", [], "reserve");
+  const id = segmentId(BigInt(next.rows[0]?.["sequence"] as string), segment.random);
+  const day = formatDay(segment.day);
+  await tx.query(
+    `INSERT INTO firnline.segment (pipeline, segment, state, rule, day_from, day_to, storage_class)
+       VALUES ($1, $2, 'exporting', $3, $4, $4, $5)`,
+    [lease.pipeline, id, segment.rule, day, segment.storageClass],
+    "reserve",
+  );
+  return await selectSegment(tx, lease.pipeline, id);
+}
+
+export async function uploaded(
+  tx: Transaction,
+  lease: Lease,
+  segment: string,
+  upload: { rows: bigint; object: StoredPin; chunkRows: readonly number[]; draft: Uint8Array },
+): Promise<void> {
+  await moveSegment(tx, lease.pipeline, segment, "upload-recorded", {
+    rows: upload.rows.toString(),
+    bytes: upload.object.bytes.toString(),
+    sha256: fromHex(upload.object.sha256),
+    version_id: upload.object.versionId,
+    etag: upload.object.etag,
+  });
+  await tx.query(
+    `INSERT INTO firnline.chunk (pipeline, segment, chunk, state, rows)
+       SELECT $1, $2, n - 1, 'exported', rows FROM unnest($3::int[]) WITH ORDINALITY AS c(rows, n)`,
+    [lease.pipeline, segment, upload.chunkRows],
+    "uploaded",
+  );
+  await tx.query("INSERT INTO firnline.draft (pipeline, segment, manifest) VALUES ($1, $2, $3)", [
+    lease.pipeline,
+    segment,
+    upload.draft,
+  ]);
+}
+
+export async function abandon(tx: Transaction, lease: Lease, segment: string): Promise<void> {
+  await moveSegment(tx, lease.pipeline, segment, "given-up", {});
+  await tx.query("DELETE FROM firnline.draft WHERE pipeline = $1 AND segment = $2", [
+    lease.pipeline,
+    segment,
+  ]);
+  await tx.query("DELETE FROM firnline.chunk WHERE pipeline = $1 AND segment = $2", [
+    lease.pipeline,
+    segment,
+  ]);
+}
+
+export async function lockChunks(
+  tx: Transaction,
+  lease: Lease,
+  segment: string,
+  chunks: readonly number[],
+): Promise<ChunkState[]> {
+  const { rows } = await tx.query(
+    `SELECT chunk, state FROM firnline.chunk
+     WHERE pipeline = $1 AND segment = $2 AND chunk = ANY($3) ORDER BY chunk FOR UPDATE`,
+    [lease.pipeline, segment, chunks],
+    "lock chunks",
+  );
+  // The rows of a wholly pruned segment are gone: its chunks are pruned, which is what a lost COMMIT looks like.
+  const states = new Map(rows.map((row) => [row["chunk"] as number, row["state"] as ChunkState]));
+  return chunks.map((chunk) => states.get(chunk) ?? "pruned");
+}
+
+export async function chunksPruned(
+  tx: Transaction,
+  lease: Lease,
+  segment: string,
+  chunks: readonly number[],
+  rows: bigint,
+  at: string,
+): Promise<void> {
+  const marked = await tx.query(
+    `UPDATE firnline.chunk SET state = 'pruned'
+     WHERE pipeline = $1 AND segment = $2 AND chunk = ANY($3) AND state = 'sealed'`,
+    [lease.pipeline, segment, chunks],
+    "mark pruned",
+  );
+  invariant(
+    marked.rowCount === chunks.length,
+    `segment ${segment}`,
+    `${marked.rowCount} of ${chunks.length} chunks marked`,
+  );
+  await mergeEntry(
+    tx,
+    lease,
+    `pruned ${segment}`,
+    { type: "pruned", segment, chunks: [...chunks], rows: rows.toString() },
+    at,
+  );
+  const left = await tx.query(
+    "SELECT EXISTS (SELECT FROM firnline.chunk WHERE pipeline = $1 AND segment = $2 AND state <> 'pruned') AS any",
+    [lease.pipeline, segment],
+    "mark pruned",
+  );
+  if (left.rows[0]?.["any"] === false) {
+    await tx.query("DELETE FROM firnline.chunk WHERE pipeline = $1 AND segment = $2", [
+      lease.pipeline,
+      segment,
+    ]);
+    await moveSegment(tx, lease.pipeline, segment, "wholly-pruned", {});
+  }
+  await guard(tx, lease);
+}
+
+export async function rowsDeleted(
+  tx: Transaction,
+  lease: Lease,
+  deleted: { rule: string; day: DayUtc; rows: bigint; from: string; to: string },
+  at: string,
+): Promise<void> {
+  const day = formatDay(deleted.day);
+  const event = { ...deleted, type: "deleted" as const, day, rows: deleted.rows.toString() };
+  await mergeEntry(tx, lease, `deleted ${deleted.rule} ${day}`, event, at);
+  await guard(tx, lease);
+}

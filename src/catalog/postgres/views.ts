@@ -1,0 +1,108 @@
+/** What plans, status and retrievals read from the control schema. Nothing in here writes. */
+import { FirnlineError } from "../../errors.ts";
+import { type DayUtc, formatDay, parseDay } from "../../rows/day.ts";
+import type { Transaction } from "../../postgres/database.ts";
+import type { CatalogView, PipelineRecord, RunRecord, SegmentRecord, TierTotals } from "../port.ts";
+import { readSchemaVersion } from "./migrate.ts";
+import {
+  epochMs,
+  PIPELINE_COLUMNS,
+  pipelineRecord,
+  runRecord,
+  SEGMENT_COLUMNS,
+  segmentRecord,
+  tierTotals,
+} from "./records.ts";
+
+export async function selectPipeline(tx: Transaction, pipeline: string): Promise<PipelineRecord | null> {
+  const { rows } = await tx.query(
+    `SELECT ${PIPELINE_COLUMNS} FROM firnline.pipeline WHERE pipeline = $1`,
+    [pipeline],
+    "pipeline",
+  );
+  return rows[0] === undefined ? null : pipelineRecord(rows[0]);
+}
+
+export async function selectSegment(
+  tx: Transaction,
+  pipeline: string,
+  segment: string,
+): Promise<SegmentRecord> {
+  const { rows } = await tx.query(
+    `SELECT ${SEGMENT_COLUMNS} FROM firnline.segment s WHERE s.pipeline = $1 AND s.segment = $2`,
+    [pipeline, segment],
+    "segment",
+  );
+  if (rows[0] !== undefined) return segmentRecord(rows[0]);
+  throw new FirnlineError({
+    code: "E_CATALOG",
+    subject: `segment ${segment}`,
+    problem: "the catalog does not know it",
+    hint: "Was the control schema restored from a backup? Nothing was changed",
+  });
+}
+
+export async function view(
+  tx: Transaction,
+  pipeline: string,
+  coldUntil: DayUtc | null,
+  hotDays: readonly DayUtc[],
+): Promise<CatalogView> {
+  const record = (await readSchemaVersion(tx)) === 0 ? null : await selectPipeline(tx, pipeline);
+  if (record === null)
+    return { pipeline: null, unfinished: [], dueForCold: [], archived: [], everMoved: false };
+  const select = async (condition: string, values: unknown[]): Promise<SegmentRecord[]> => {
+    const { rows } = await tx.query(
+      `SELECT ${SEGMENT_COLUMNS} FROM firnline.segment s
+         WHERE s.pipeline = $1 AND ${condition} ORDER BY s.day_from, s.segment`,
+      [pipeline, ...values],
+      "view",
+    );
+    return rows.map(segmentRecord);
+  };
+  const archived = await tx.query(
+    `SELECT DISTINCT rule, day_from::text AS day FROM firnline.segment
+       WHERE pipeline = $1 AND day_from = ANY($2::date[]) AND state IN ('warm', 'cooling', 'cold')`,
+    [pipeline, hotDays.map(formatDay)],
+    "view",
+  );
+  const ever = await tx.query(
+    "SELECT EXISTS (SELECT FROM firnline.segment WHERE pipeline = $1 AND state <> 'abandoned') AS ever",
+    [pipeline],
+  );
+  return {
+    pipeline: record,
+    unfinished: await select("s.state IN ('exporting', 'uploaded', 'sealed', 'pruning', 'cooling')", []),
+    dueForCold:
+      coldUntil === null ? [] : await select("s.state = 'warm' AND s.day_to <= $2", [formatDay(coldUntil)]),
+    archived: archived.rows.map((row) => ({
+      rule: row["rule"] as string,
+      day: parseDay(row["day"] as string),
+    })),
+    everMoved: ever.rows[0]?.["ever"] === true,
+  };
+}
+
+export async function totals(tx: Transaction, pipeline: string): Promise<TierTotals[]> {
+  if ((await readSchemaVersion(tx)) === 0) return [];
+  const { rows } = await tx.query(
+    `SELECT state, count(*) AS segments, sum(rows)::text AS rows, sum(bytes)::text AS bytes,
+              min(day_from)::text AS oldest, max(day_to)::text AS newest
+       FROM firnline.segment WHERE pipeline = $1 GROUP BY state`,
+    [pipeline],
+    "totals",
+  );
+  return rows.map(tierTotals);
+}
+
+export async function runs(tx: Transaction, pipeline: string, countMax: number): Promise<RunRecord[]> {
+  if ((await readSchemaVersion(tx)) === 0) return [];
+  const { rows } = await tx.query(
+    `SELECT run, state, (extract(epoch FROM as_of) * 1000000)::bigint::text AS as_of,
+              ${epochMs("started_at")} AS started_at, ${epochMs("finished_at")} AS finished_at, summary, error
+       FROM firnline.run WHERE pipeline = $1 ORDER BY started_at DESC LIMIT $2`,
+    [pipeline, countMax],
+    "runs",
+  );
+  return rows.map(runRecord);
+}

@@ -1,0 +1,108 @@
+/**
+ * Settings from the environment: how Firnline works, never what it keeps. Retention comes from the policy file alone.
+ * A `FIRNLINE_` variable that is not known is refused, because a typing error must not silently mean a default.
+ */
+import type { Limits } from "./environment.ts";
+import { FirnlineError } from "./errors.ts";
+import { type FailpointSetting, parseFailpoint } from "./failpoint.ts";
+
+export interface Settings {
+  readonly limits: Limits;
+  readonly lockTimeoutMs: number;
+  readonly copySilenceMs: number;
+  readonly connectionsMax: number;
+  /** How long a restore takes in a `file://` archive; lets a Glacier restore be rehearsed. */
+  readonly fileRestoreDelayMs: number;
+  /** Folder for spools; null means the system's. */
+  readonly temporary: string | null;
+  readonly failpoint: FailpointSetting | null;
+}
+
+type Environ = Readonly<Record<string, string | undefined>>;
+
+interface NumberSetting {
+  readonly fallback: number;
+  readonly min: number;
+  readonly max: number;
+}
+
+/** Name, default and bounds of each number. Units stand in the names. */
+const NUMBERS = {
+  FIRNLINE_CHUNK_ROWS: { fallback: 5_000, min: 1, max: 100_000 },
+  FIRNLINE_CHUNK_MIB: { fallback: 8, min: 1, max: 64 },
+  FIRNLINE_ROW_GROUP_ROWS: { fallback: 20_000, min: 1, max: 1_000_000 },
+  FIRNLINE_ROW_GROUP_MIB: { fallback: 32, min: 1, max: 512 },
+  FIRNLINE_SEGMENT_MIB: { fallback: 1_024, min: 0, max: 40_960 },
+  FIRNLINE_PRUNE_CHUNKS: { fallback: 16, min: 1, max: 1_000 },
+  FIRNLINE_PRUNE_TARGET_MS: { fallback: 500, min: 1, max: 60_000 },
+  FIRNLINE_DELETE_ROWS: { fallback: 5_000, min: 1, max: 100_000 },
+  FIRNLINE_ATTEMPTS: { fallback: 4, min: 1, max: 20 },
+  FIRNLINE_LEASE_SECONDS: { fallback: 60, min: 3, max: 3_600 },
+  FIRNLINE_LOCK_TIMEOUT_MS: { fallback: 5_000, min: 1, max: 600_000 },
+  FIRNLINE_COPY_SILENCE_SECONDS: { fallback: 300, min: 1, max: 86_400 },
+  FIRNLINE_CONNECTIONS: { fallback: 4, min: 2, max: 50 },
+  FIRNLINE_FILE_RESTORE_DELAY_MS: { fallback: 0, min: 0, max: 604_800_000 },
+} as const satisfies Record<string, NumberSetting>;
+
+const TEXTS = ["FIRNLINE_TMPDIR", "FIRNLINE_FAILPOINT"] as const;
+/** Set for the test suites, and none of the program's business. */
+const FOREIGN = /^FIRNLINE_TEST_/;
+
+const MIB = 1024 * 1024;
+
+export function readSettings(environ: Environ): Settings {
+  const known: readonly string[] = [...Object.keys(NUMBERS), ...TEXTS];
+  for (const name of Object.keys(environ)) {
+    if (name.startsWith("FIRNLINE_") && !FOREIGN.test(name) && !known.includes(name)) {
+      throw inputError(name, "this variable is not known", `Known are ${known.join(", ")}`);
+    }
+  }
+  const number = (name: keyof typeof NUMBERS): number => readNumber(environ, name, NUMBERS[name]);
+  const failpoint = environ["FIRNLINE_FAILPOINT"];
+  return {
+    limits: {
+      chunk: { rowsMax: number("FIRNLINE_CHUNK_ROWS"), bytesMax: number("FIRNLINE_CHUNK_MIB") * MIB },
+      rowGroupRowsMax: number("FIRNLINE_ROW_GROUP_ROWS"),
+      rowGroupBytesMax: number("FIRNLINE_ROW_GROUP_MIB") * MIB,
+      segmentBytesMax: Math.max(1, number("FIRNLINE_SEGMENT_MIB") * MIB),
+      pruneChunksMax: number("FIRNLINE_PRUNE_CHUNKS"),
+      pruneTargetMs: number("FIRNLINE_PRUNE_TARGET_MS"),
+      deleteRowsMax: number("FIRNLINE_DELETE_ROWS"),
+      attemptsMax: number("FIRNLINE_ATTEMPTS"),
+      leaseMs: number("FIRNLINE_LEASE_SECONDS") * 1_000,
+    },
+    lockTimeoutMs: number("FIRNLINE_LOCK_TIMEOUT_MS"),
+    copySilenceMs: number("FIRNLINE_COPY_SILENCE_SECONDS") * 1_000,
+    connectionsMax: number("FIRNLINE_CONNECTIONS"),
+    fileRestoreDelayMs: number("FIRNLINE_FILE_RESTORE_DELAY_MS"),
+    temporary: environ["FIRNLINE_TMPDIR"] || null,
+    failpoint: failpoint === undefined || failpoint === "" ? null : parseFailpoint(failpoint),
+  };
+}
+
+function readNumber(environ: Environ, name: string, { fallback, min, max }: NumberSetting): number {
+  const text = environ[name];
+  if (text === undefined || text === "") return fallback;
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
+  if (value >= min && value <= max) return value;
+  throw inputError(
+    name,
+    `"${text}" is not a whole number from ${min} to ${max}`,
+    `Unset it for the default, ${fallback}`,
+  );
+}
+
+/** The value of the variable that a policy's `source.connection` names. Its value never appears in a message. */
+export function readConnection(environ: Environ, variable: string): string {
+  const value = environ[variable];
+  if (value !== undefined && value !== "") return value;
+  throw inputError(
+    variable,
+    "the policy's source.connection names this variable, and it is not set",
+    "Export it",
+  );
+}
+
+function inputError(subject: string, problem: string, hint: string): FirnlineError {
+  return new FirnlineError({ code: "E_INPUT", subject, problem, hint });
+}

@@ -1,0 +1,182 @@
+/**
+ * The whole pipeline in about a minute, on a Postgres and an archive of its own: 400 days of audit events, a first big
+ * move, then night after night in fast-forward, so that rows really pass through hot, warm and cold; a retrieval over
+ * all three with a restore; and a comparison of every row that came back with every row that ever went in.
+ */
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import type { Settings } from "../config.ts";
+import { checkpoint, type Progress } from "../environment.ts";
+import type { Plan } from "../plan/plan.ts";
+import { parsePolicy } from "../policy/policy.ts";
+import { addDays, type DayUtc, dayOf, dayStart, type EpochMicros, microsFromMs } from "../rows/day.ts";
+import { migrateDatabase, Pipeline, type Status, systemClock } from "../wiring.ts";
+import type { RetrieveResult } from "../retrieve/retrieve-range.ts";
+import { AuditLog } from "./audit-log.ts";
+import { startEmbeddedPostgres } from "./embedded-postgres.ts";
+
+/** Enough for a first big move and for every tier to have rows. */
+const HISTORY_DAYS = 400;
+/** Nights in fast-forward, one day of new events each. */
+const NIGHTS = 14;
+/** How long a restore takes in the demo's archive; Glacier takes hours. */
+const RESTORE_DELAY_MS = 1_500;
+export const DEMO_ROWS_MIN = HISTORY_DAYS + NIGHTS;
+
+export interface DemoOptions {
+  readonly rows: number;
+  readonly keep: boolean;
+  readonly settings: Settings;
+  readonly signal: AbortSignal;
+  readonly story: DemoStory;
+}
+
+/** What the demo tells while it goes; the command line prints it. */
+export interface DemoStory {
+  chapter(title: string): void;
+  line(text: string): void;
+  plan(plan: Plan): void;
+  status(status: Status): void;
+  progress(progress: Progress): void;
+}
+
+export interface DemoResult {
+  readonly inserted: bigint;
+  readonly hot: bigint;
+  readonly warm: bigint;
+  readonly cold: bigint;
+  readonly retrieved: bigint;
+  readonly lost: bigint;
+  readonly duplicated: bigint;
+  readonly movedBySecondRun: bigint;
+  readonly restored: number;
+  readonly seconds: number;
+  /** Null unless kept. */
+  readonly folder: string | null;
+  readonly dataDirectory: string | null;
+}
+
+export interface TierRows {
+  readonly hot: bigint;
+  readonly warm: bigint;
+  readonly cold: bigint;
+}
+
+export async function runDemo(
+  options: DemoOptions,
+  tiers: (status: Status) => TierRows,
+): Promise<DemoResult> {
+  const startedMs = systemClock.monotonicMs();
+  const { signal, story } = options;
+  await using cleanup = new AsyncDisposableStack();
+  const folder = await mkdtemp(join(tmpdir(), "firnline-demo-"));
+  if (!options.keep) cleanup.defer(async () => await rm(folder, { recursive: true, force: true }));
+
+  story.chapter("A Postgres 18 of its own");
+  const server = cleanup.use(await startEmbeddedPostgres({ signal, durable: true, keep: options.keep }));
+  const url = server.url();
+  const log = cleanup.use(await AuditLog.create(url));
+  story.line(`it answers on 127.0.0.1:${server.port}, and goes when the demo ends`);
+
+  const policyText = demoPolicy(join(folder, "archive"));
+  await mkdir(join(folder, "pipelines"));
+  await writeFile(join(folder, "pipelines", "audit-logs.yaml"), policyText);
+  const policy = parsePolicy(policyText, "audit-logs.yaml");
+  const settings = { ...options.settings, fileRestoreDelayMs: RESTORE_DELAY_MS };
+  await migrateDatabase(url, settings);
+  const pipeline = cleanup.use(
+    new Pipeline({ policy, connectionString: url, settings, report: (progress) => story.progress(progress) }),
+  );
+
+  const today = dayOf(microsFromMs(systemClock.now()));
+  const firstNight = addDays(today, -NIGHTS);
+  const firstDay = addDays(firstNight, -HISTORY_DAYS);
+  const perNight = Math.max(1, Math.floor(options.rows / (HISTORY_DAYS + NIGHTS)));
+  story.chapter(`${HISTORY_DAYS} days of audit events`);
+  await log.insertDays(firstDay, HISTORY_DAYS, options.rows - perNight * NIGHTS, signal);
+  checkpoint(signal);
+
+  story.chapter("The plan: what a run would do, and why");
+  const backlog = { asOf: nightOf(firstNight), backfill: true };
+  story.plan(await pipeline.plan(backlog));
+
+  story.chapter("The first move: every row is read back from the archive before it is deleted");
+  const first = await pipeline.run({ ...backlog, signal });
+  story.line(`archived ${first.exported} rows, pruned ${first.pruned}, cooled down ${first.cooled}`);
+
+  story.chapter(`${NIGHTS} nights in fast-forward`);
+  for (let night = 0; night < NIGHTS; night += 1) {
+    checkpoint(signal);
+    await log.insertDay(addDays(firstNight, night), perNight);
+    const { pruned, cooled } = await pipeline.run({ asOf: nightOf(addDays(firstNight, night + 1)), signal });
+    story.line(`night ${night + 1}: ${pruned} rows from hot to warm, ${cooled} from warm to cold`);
+  }
+
+  story.chapter("Where the rows are now");
+  const asOf = nightOf(today);
+  const status = await pipeline.status({ asOf });
+  story.status(status);
+
+  story.chapter("A compliance request over all of it: cold segments are restored first");
+  const out = join(folder, "answer.ndjson");
+  const answer = await retrieveAll(pipeline, firstDay, today, out, signal);
+  const { hot, warm, cold } = answer.rowsFrom;
+  story.line(
+    `${answer.restored} cold segments restored; ${hot} hot, ${warm} warm and ${cold} cold rows came back`,
+  );
+  const compared = await log.compare(out);
+  story.line(
+    `compared with every row ever inserted: ${compared.lost} lost, ${compared.duplicated} duplicated`,
+  );
+
+  story.chapter("A second run right away");
+  const second = await pipeline.run({ asOf, signal });
+  const moved = second.exported + second.pruned + second.deleted + second.cooled;
+  story.line(moved === 0n ? "it had nothing to do" : `it moved ${moved} rows`);
+
+  return {
+    ...compared,
+    ...tiers(status),
+    retrieved: answer.rows,
+    movedBySecondRun: moved,
+    restored: answer.restored,
+    seconds: Math.round((systemClock.monotonicMs() - startedMs) / 100) / 10,
+    folder: options.keep ? folder : null,
+    dataDirectory: options.keep ? server.dataDirectory : null,
+  };
+}
+
+async function retrieveAll(
+  pipeline: Pipeline,
+  firstDay: DayUtc,
+  today: DayUtc,
+  out: string,
+  signal: AbortSignal,
+): Promise<RetrieveResult> {
+  const range = { from: dayStart(firstDay), to: dayStart(addDays(today, 1)), where: [] };
+  return await pipeline.retrieve(range, { out, requestedBy: "demo", signal });
+}
+
+/** Two in the morning, when a night's run starts. */
+const nightOf = (day: DayUtc): EpochMicros => (dayStart(day) + 2n * 3_600_000_000n) as EpochMicros;
+
+function demoPolicy(archive: string): string {
+  return [
+    "# The policy of `firnline demo`: 30 days in Postgres, to the age of a year as warm Parquet, then cold for ever.",
+    "version: 1",
+    "pipeline: audit_logs",
+    "source:",
+    "  connection: DATABASE_URL",
+    "  table: public.audit_logs",
+    "  time: ts",
+    "archive:",
+    `  url: ${pathToFileURL(archive).href}`,
+    "tiers:",
+    "  hot: { keep: 30d }",
+    "  warm: { keep: 365d }",
+    "  cold: { storageClass: DEEP_ARCHIVE, keep: forever }",
+    "",
+  ].join("\n");
+}

@@ -1,0 +1,79 @@
+/**
+ * What the flow works with: ports, time, randomness, limits and a place to report to. `wiring.ts` fills it in; stages
+ * and retrievals take it as an argument and know no adapter.
+ */
+import type { Archive } from "./archive/port.ts";
+import type { Catalog } from "./catalog/port.ts";
+import { FirnlineError } from "./errors.ts";
+import type { Failpoint } from "./failpoint.ts";
+import type { ChunkLimits, Hot } from "./hot/port.ts";
+import type { NewSegmentEncoder } from "./parquet/write-segment.ts";
+import type { Policy } from "./policy/policy.ts";
+import type { EpochMs } from "./rows/day.ts";
+import type { NewSha256 } from "./segment/digest.ts";
+
+export interface Limits {
+  readonly chunk: ChunkLimits;
+  readonly rowGroupRowsMax: number;
+  readonly rowGroupBytesMax: number;
+  /** A segment ends at the first chunk that takes its object past this. */
+  readonly segmentBytesMax: number;
+  /** Chunks in one deleting transaction. */
+  readonly pruneChunksMax: number;
+  /** How long one deleting transaction should take, in milliseconds. */
+  readonly pruneTargetMs: number;
+  readonly deleteRowsMax: number;
+  readonly attemptsMax: number;
+  readonly leaseMs: number;
+}
+
+export interface Clock {
+  /** Wall clock: leases, journal entries, restores. Policy ages never use it. */
+  now(): EpochMs;
+  /** Monotonic, in milliseconds; only differences mean anything. */
+  monotonicMs(): number;
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+export interface Progress {
+  readonly stage: "export" | "seal" | "prune" | "transition" | "delete" | "restore" | "read";
+  readonly subject: string;
+  readonly rows: bigint;
+  readonly bytes: bigint;
+}
+
+export interface Environment<Tx> {
+  readonly hot: Hot<Tx>;
+  readonly catalog: Catalog<Tx>;
+  readonly archive: Archive;
+  readonly policy: Policy;
+  readonly newHash: NewSha256;
+  readonly newUuid: () => string;
+  readonly random: (bytes: number) => Uint8Array;
+  readonly newEncoder: NewSegmentEncoder;
+  readonly clock: Clock;
+  readonly limits: Limits;
+  readonly failpoint: Failpoint;
+  /** Smallest object that this archive's cold classes pay for, unless the policy says another. */
+  readonly coldBytesMin: bigint;
+  /** Name and version of this program; goes into manifests and the journal. */
+  readonly writer: string;
+  readonly report: (progress: Progress) => void;
+}
+
+/** Throws why the run must stop, between two steps that may be left apart. */
+export function checkpoint(signal: AbortSignal): void {
+  if (!signal.aborted) return;
+  if (signal.reason instanceof FirnlineError) throw signal.reason;
+  throw new FirnlineError({
+    code: "E_INTERRUPTED",
+    subject: "run",
+    problem: "it was asked to stop",
+    hint: "Everything done so far is checkpointed; run again to go on",
+  });
+}
+
+/** An instant for the journal: RFC 3339 in UTC with milliseconds. */
+export function timestamp(clock: Clock): string {
+  return new Date(clock.now()).toISOString();
+}

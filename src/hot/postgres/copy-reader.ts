@@ -1,0 +1,43 @@
+/** COPY streams of the source table, cut into chunks of raw rows. */
+import { CopyBinaryDecoder, RawColumns, type RawRows } from "../../rows/copy-binary.ts";
+import type { Transaction } from "../../postgres/database.ts";
+import type { ChunkLimits } from "../port.ts";
+
+/** Chunks of at most `limits` rows and, by one row more, bytes (I10: no more than one is built at a time). */
+export async function* readChunks(
+  tx: Transaction,
+  sql: string,
+  columnCount: number,
+  limits: ChunkLimits,
+  op: string,
+): AsyncGenerator<RawRows, void, undefined> {
+  const columns = new RawColumns(columnCount);
+  const ready: RawRows[] = [];
+  const decoder = new CopyBinaryDecoder(columns, () => {
+    if (columns.rows >= limits.rowsMax || columns.bytes >= limits.bytesMax) ready.push(columns.take());
+  });
+  for await (const piece of tx.copy(sql, op)) {
+    decoder.push(piece);
+    while (ready.length > 0) yield ready.shift() as RawRows;
+  }
+  decoder.finish();
+  if (columns.rows > 0) yield columns.take();
+}
+
+/** All rows at once, or null as soon as there are more than `limits` allows. */
+export async function readAtMost(
+  tx: Transaction,
+  sql: string,
+  columnCount: number,
+  limits: ChunkLimits,
+  op: string,
+): Promise<RawRows | null> {
+  const columns = new RawColumns(columnCount);
+  const decoder = new CopyBinaryDecoder(columns, () => {});
+  for await (const piece of tx.copy(sql, op)) {
+    decoder.push(piece);
+    if (columns.rows > limits.rowsMax || columns.bytes > limits.bytesMax) return null;
+  }
+  decoder.finish();
+  return columns.take();
+}

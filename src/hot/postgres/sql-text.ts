@@ -1,0 +1,111 @@
+/**
+ * SQL over the source table. Column lists are explicit, every identifier is quoted, the table is schema-qualified and
+ * addressed with ONLY (hazards 9, 17, 19). COPY takes no parameters, so values are quoted literals with their type.
+ */
+import type { Column, ValueKind } from "../../rows/column.ts";
+import { type EpochMicros, formatPostgresTimestamp, POSTGRES_EPOCH_MICROS } from "../../rows/day.ts";
+import type { Bound, KeyRange } from "../../rows/key-range.ts";
+import { invariant } from "../../errors.ts";
+import { quoteIdentifier, quoteLiteral, quoteTable } from "../../postgres/quote.ts";
+import type { SourceTable } from "../port.ts";
+
+const CASTS: Readonly<Partial<Record<ValueKind, string>>> = {
+  int2: "pg_catalog.int2",
+  int4: "pg_catalog.int4",
+  int8: "pg_catalog.int8",
+  uuid: "pg_catalog.uuid",
+  text: "pg_catalog.text",
+  bytea: "pg_catalog.bytea",
+  date: "pg_catalog.date",
+  time: "pg_catalog.time",
+  timestamp: "pg_catalog.timestamp",
+  timestamptz: "pg_catalog.timestamptz",
+};
+
+function columnOf(source: SourceTable, index: number): Column {
+  const column = source.columns[index];
+  invariant(column !== undefined, source.table.name, `there is no column ${index}`);
+  return column;
+}
+
+export function timeIdentifier(source: SourceTable): string {
+  return quoteIdentifier(columnOf(source, source.timeColumn).attribute);
+}
+
+/** What COPY and RETURNING list: the same for export and delete, so that the same row gives the same bytes. */
+export function selectList(source: SourceTable): string {
+  return source.columns
+    .map(({ attribute, name, select }) =>
+      select === "value"
+        ? quoteIdentifier(attribute)
+        : `${quoteIdentifier(attribute)}::pg_catalog.text AS ${quoteIdentifier(name)}`,
+    )
+    .join(", ");
+}
+
+/** A key column as it is compared and sorted: text by its bytes, whatever the database's collation. */
+function keyExpression({ attribute, kind }: Column): string {
+  const identifier = quoteIdentifier(attribute);
+  return kind === "text" ? `${identifier}::pg_catalog.text COLLATE pg_catalog."C"` : identifier;
+}
+
+function literal({ kind }: Column, text: string): string {
+  const cast = CASTS[kind];
+  invariant(cast !== undefined, "literal", `no literal of kind ${kind}`);
+  // A timestamptz is written in UTC; the zone makes it so whatever the session thinks (I11).
+  const zoned = kind === "timestamptz" ? withZone(text) : text;
+  return `${quoteLiteral(zoned)}::${cast}`;
+}
+
+const withZone = (text: string): string =>
+  text.endsWith(" BC") ? `${text.slice(0, -3)}+00 BC` : `${text}+00`;
+
+export function orderBy(source: SourceTable): string {
+  return [
+    timeIdentifier(source),
+    ...source.keyColumns.map((index) => keyExpression(columnOf(source, index))),
+  ].join(", ");
+}
+
+/** `>= bound` or `< bound` over (time, key). The condition on time alone lets an index on time be used. */
+function sqlBound(source: SourceTable, bound: Bound, side: "from" | "to"): string {
+  const time = timeIdentifier(source);
+  const timeLiteral = literal(columnOf(source, source.timeColumn), bound.time);
+  const operator = side === "from" ? ">=" : "<";
+  if (bound.key === null) return `${time} ${operator} ${timeLiteral}`;
+  const keys = source.keyColumns.map((index) => columnOf(source, index));
+  invariant(keys.length === bound.key.length, source.table.name, "a bound has another number of key columns");
+  const left = [time, ...keys.map(keyExpression)].join(", ");
+  const right = [timeLiteral, ...keys.map((column, at) => literal(column, bound.key?.[at] as string))].join(
+    ", ",
+  );
+  return `${time} ${side === "from" ? ">=" : "<="} ${timeLiteral} AND (${left}) ${operator} (${right})`;
+}
+
+export function sqlRange(source: SourceTable, range: KeyRange): string {
+  return `${sqlBound(source, range.from, "from")} AND ${sqlBound(source, range.to, "to")}`;
+}
+
+export function sqlWhere(source: SourceTable, range: KeyRange, predicate: string | null): string {
+  return predicate === null ? sqlRange(source, range) : `${sqlRange(source, range)} AND (${predicate})`;
+}
+
+export function sqlExport(source: SourceTable, range: KeyRange, predicate: string | null): string {
+  return (
+    `COPY (SELECT ${selectList(source)} FROM ONLY ${quoteTable(source.table)} ` +
+    `WHERE ${sqlWhere(source, range, predicate)} ORDER BY ${orderBy(source)}) TO STDOUT (FORMAT binary)`
+  );
+}
+
+/** The proof-carrying delete: it hands back exactly the bytes that the export's COPY gave. */
+export function sqlDelete(source: SourceTable, range: KeyRange, predicate: string | null): string {
+  return (
+    `COPY (DELETE FROM ONLY ${quoteTable(source.table)} WHERE ${sqlWhere(source, range, predicate)} ` +
+    `RETURNING ${selectList(source)}) TO STDOUT (FORMAT binary)`
+  );
+}
+
+/** A value of the time column, as microseconds since 2000, in the form of a bound. */
+export function timeBound(micros: bigint): Bound {
+  return { time: formatPostgresTimestamp((micros + POSTGRES_EPOCH_MICROS) as EpochMicros), key: null };
+}

@@ -1,0 +1,186 @@
+/**
+ * The policy as the journal keeps it, and what has become shorter since (I12: deleting sooner than the last
+ * applied policy needs an explicit confirmation).
+ */
+import { z } from "zod";
+
+import { FirnlineError, invariant } from "../errors.ts";
+import { formatKeep } from "./duration.ts";
+import type { Policy, Rule } from "./policy.ts";
+import { PRUNE_MODES, STORAGE_CLASSES } from "./schema.ts";
+
+const FORMAT = 1;
+const days = z.int().min(1);
+
+const journaledPolicy = z.strictObject({
+  format: z.literal(FORMAT),
+  pipeline: z.string(),
+  source: z.strictObject({
+    connectionVariable: z.string(),
+    table: z.strictObject({ schema: z.string(), name: z.string() }),
+    time: z.string(),
+    zone: z.string().nullable(),
+    key: z.array(z.string()).nullable(),
+  }),
+  archive: z.strictObject({
+    url: z.string(),
+    region: z.string().nullable(),
+    endpoint: z.string().nullable(),
+  }),
+  hot: z.strictObject({ keepDays: days }),
+  warm: z.strictObject({ keepDays: days, storageClass: z.enum(STORAGE_CLASSES) }),
+  cold: z
+    .strictObject({
+      storageClass: z.enum(STORAGE_CLASSES),
+      keepDays: days.nullable(),
+      objectBytesMin: z
+        .string()
+        .regex(/^(0|[1-9][0-9]{0,18})$/)
+        .nullable(),
+    })
+    .nullable(),
+  rules: z
+    .array(
+      z.strictObject({
+        name: z.string(),
+        when: z.string().nullable(),
+        archive: z.boolean(),
+        hotDays: days,
+        warmDays: days,
+        coldDays: days.nullable(),
+      }),
+    )
+    .min(1),
+  prune: z.enum(PRUNE_MODES),
+});
+
+/** Plain JSON: no bigint, nothing undefined. Bytes are decimal strings. */
+export type PolicyJson = z.infer<typeof journaledPolicy>;
+
+/** The policy as plain JSON, always the same keys; `policyFromJson` is its inverse. */
+export function policyToJson(policy: Policy): PolicyJson {
+  const { pipeline, source, archive, hot, warm, cold, rules, prune } = policy;
+  return {
+    format: FORMAT,
+    pipeline,
+    source: {
+      connectionVariable: source.connectionVariable,
+      table: { schema: source.table.schema, name: source.table.name },
+      time: source.time,
+      zone: source.zone,
+      key: source.key === null ? null : [...source.key],
+    },
+    archive: { url: archive.url, region: archive.region, endpoint: archive.endpoint },
+    hot: { keepDays: hot.keepDays },
+    warm: { keepDays: warm.keepDays, storageClass: warm.storageClass },
+    cold:
+      cold === null
+        ? null
+        : {
+            storageClass: cold.storageClass,
+            keepDays: cold.keepDays,
+            objectBytesMin: cold.objectBytesMin === null ? null : String(cold.objectBytesMin),
+          },
+    rules: rules.map(({ name, when, archive: archived, hotDays, warmDays, coldDays }) => ({
+      name,
+      when,
+      archive: archived,
+      hotDays,
+      warmDays,
+      coldDays,
+    })),
+    prune,
+  };
+}
+
+/** Reads what `policyToJson` wrote. Throws `E_FORMAT` about `subject` (a journal key) on anything else. */
+export function policyFromJson(json: unknown, subject: string): Policy {
+  const result = journaledPolicy.safeParse(json);
+  if (!result.success) {
+    const paths = result.error.issues.map(({ path }) => path.join(".") || "(all of it)");
+    throw new FirnlineError({
+      code: "E_FORMAT",
+      subject,
+      problem: `not a policy that this version can read (at ${[...new Set(paths)].slice(0, 5).join(", ")})`,
+      hint: "Use the version of Firnline that wrote it, or a newer one",
+    });
+  }
+  const { format: _, cold, ...same } = result.data;
+  if (cold === null) return { ...same, cold };
+  const objectBytesMin = cold.objectBytesMin === null ? null : BigInt(cold.objectBytesMin);
+  return { ...same, cold: { ...cold, objectBytesMin } };
+}
+
+export interface SoonerFinding {
+  /** The rule of the next policy, or the field, that deletes sooner. */
+  readonly subject: string;
+  readonly reason: string;
+}
+
+/**
+ * Every way in which `next` deletes sooner than `previous`, the last journaled policy of the same pipeline;
+ * empty when none (I12). Besides the same-named rule, each rule is compared with the rules whose rows it may
+ * have taken over: by being new or reordered, or because a predicate changed. Removing a rule shortens
+ * nothing that is already archived: a removed rule keeps its last retention.
+ */
+export function isDeletedSooner(previous: Policy, next: Policy): SoonerFinding[] {
+  invariant(
+    previous.pipeline === next.pipeline,
+    next.pipeline,
+    `compared with the policy of ${previous.pipeline}`,
+  );
+  const findings: SoonerFinding[] = [];
+  if (previous.prune === "off" && next.prune !== "off") {
+    const reason = `nothing was deleted from Postgres so far (off), and now rows are (${next.prune})`;
+    findings.push({ subject: "prune", reason });
+  }
+  for (const field of ["time", "zone"] as const) {
+    const [before, after] = [previous.source[field], next.source[field]];
+    if (before === after) continue;
+    const change = `(${before ?? "none"} before, ${after ?? "none"} now)`;
+    findings.push({ subject: `source.${field}`, reason: `ages are counted from something else ${change}` });
+  }
+  for (const to of next.rules) {
+    for (const from of previous.rules) {
+      if (!mayTakeOver(previous.rules, next.rules, from, to)) continue;
+      const prefix = from.name === to.name ? "" : `may take rows of rule ${from.name}: `;
+      for (const reason of shortened(from, to))
+        findings.push({ subject: `rule ${to.name}`, reason: prefix + reason });
+    }
+  }
+  return findings;
+}
+
+/** Whether a row that `from` matched first before may be matched first by `to` now. */
+function mayTakeOver(previous: readonly Rule[], next: readonly Rule[], from: Rule, to: Rule): boolean {
+  if (from.name === to.name) return true;
+  const unchanged = (rules: readonly Rule[], rule: Rule) =>
+    rules.findIndex(({ name, when }) => name === rule.name && when === rule.when);
+  // The row still matches `from`, which stands before `to`.
+  const fromNow = unchanged(next, from);
+  if (fromNow >= 0 && fromNow < next.indexOf(to)) return false;
+  // `to` stood before `from` already, and did not match the row.
+  const toBefore = unchanged(previous, to);
+  return !(toBefore >= 0 && toBefore < previous.indexOf(from));
+}
+
+function shortened(from: Rule, to: Rule): string[] {
+  const reasons: string[] = [];
+  if (from.archive && !to.archive) {
+    reasons.push(`rows are deleted after ${formatKeep(to.hotDays)} without being archived (archived before)`);
+  }
+  if (to.hotDays < from.hotDays) {
+    reasons.push(`rows leave Postgres after ${formatKeep(to.hotDays)} (${formatKeep(from.hotDays)} before)`);
+  }
+  if (
+    from.archive &&
+    to.archive &&
+    to.coldDays !== null &&
+    (from.coldDays === null || to.coldDays < from.coldDays)
+  ) {
+    reasons.push(
+      `archived rows expire after ${formatKeep(to.coldDays)} (${formatKeep(from.coldDays)} before)`,
+    );
+  }
+  return reasons;
+}

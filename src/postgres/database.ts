@@ -1,0 +1,210 @@
+/**
+ * The one way to Postgres for the hot tier and the catalog: a bounded pool whose sessions are pinned, transactions
+ * that check their COMMIT, and COPY streams with a watchdog. Only SET LOCAL is used, so a transaction pooler in between
+ * does no harm.
+ */
+import { setTimeout as delay } from "node:timers/promises";
+import pg from "pg";
+import { to as copyTo } from "pg-copy-streams";
+import { FirnlineError } from "../errors.ts";
+import { databaseError } from "./errors.ts";
+
+export interface DatabaseOptions {
+  readonly connectionString: string;
+  readonly applicationName: string;
+  readonly connectionsMax: number;
+  /** Longest wait for a lock on the table, in milliseconds. */
+  readonly lockTimeoutMs: number;
+  /** Longest silence of the server within a COPY, in milliseconds. */
+  readonly copySilenceMs: number;
+}
+
+/**
+ * Settings that could change the bytes or the text of a value, or hide rows. Each transaction pins them all; see
+ * hazards 12, 18 and 28. They are written as SET LOCAL and not as set_config(): that would take a snapshot before the
+ * table is locked.
+ */
+const PINS = [
+  "SET LOCAL row_security = off",
+  "SET LOCAL search_path = pg_catalog",
+  "SET LOCAL TimeZone = 'UTC'",
+  "SET LOCAL DateStyle = 'ISO, YMD'",
+  "SET LOCAL IntervalStyle = 'postgres'",
+  "SET LOCAL extra_float_digits = 1",
+  "SET LOCAL bytea_output = 'hex'",
+  "SET LOCAL lc_monetary = 'C'",
+  "SET LOCAL client_encoding = 'UTF8'",
+  "SET LOCAL standard_conforming_strings = on",
+  "SET LOCAL xmloption = 'content'",
+];
+
+export type TransactionMode = "read write" | "repeatable read, read only" | "repeatable read, read write";
+
+const BEGIN: Readonly<Record<TransactionMode, string>> = {
+  "read write": "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE",
+  "repeatable read, read only": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+  "repeatable read, read write": "BEGIN ISOLATION LEVEL REPEATABLE READ READ WRITE",
+};
+
+export interface QueryResult {
+  // oxlint-disable-next-line typescript/no-explicit-any -- rows are whatever the statement returns; every caller names its columns
+  readonly rows: Record<string, any>[];
+  readonly rowCount: number;
+}
+
+/** An open transaction. */
+export class Transaction {
+  readonly #client: pg.PoolClient;
+  readonly #copySilenceMs: number;
+
+  constructor(client: pg.PoolClient, copySilenceMs: number) {
+    this.#client = client;
+    this.#copySilenceMs = copySilenceMs;
+  }
+
+  /** One statement, always by the extended protocol: it cannot smuggle a second one. */
+  async query(text: string, values: readonly unknown[] = [], op = "query"): Promise<QueryResult> {
+    try {
+      const result = await this.#client.query({
+        text,
+        values: [...values],
+        queryMode: "extended",
+      } as pg.QueryConfig);
+      return { rows: result.rows, rowCount: result.rowCount ?? 0 };
+    } catch (error) {
+      throw databaseError(error, op);
+    }
+  }
+
+  /** A script of our own, from a file of ours: several statements without parameters. */
+  async script(text: string, op: string): Promise<void> {
+    try {
+      await this.#client.query(text);
+    } catch (error) {
+      throw databaseError(error, op);
+    }
+  }
+
+  /**
+   * The bytes of a `COPY ... TO STDOUT`. The connection is destroyed when the server falls silent, and when the caller
+   * stops early: there is no way back to a usable session in the middle of a COPY.
+   */
+  async *copy(text: string, op: string): AsyncGenerator<Uint8Array, void, undefined> {
+    const stream = this.#client.query(copyTo(text));
+    let finished = false;
+    const destroy = (): void => {
+      (
+        this.#client as unknown as { connection: { stream: { destroy(error?: Error): void } } }
+      ).connection.stream.destroy(new Error(`${op}: the server was silent for ${this.#copySilenceMs} ms`));
+    };
+    let watchdog = setTimeout(destroy, this.#copySilenceMs);
+    try {
+      for await (const piece of stream as AsyncIterable<Uint8Array>) {
+        clearTimeout(watchdog);
+        yield piece;
+        watchdog = setTimeout(destroy, this.#copySilenceMs);
+      }
+      finished = true;
+    } catch (error) {
+      finished = true;
+      throw databaseError(error, op);
+    } finally {
+      clearTimeout(watchdog);
+      if (!finished) destroy();
+    }
+  }
+}
+
+export class Database implements AsyncDisposable {
+  readonly #pool: pg.Pool;
+  readonly #options: DatabaseOptions;
+
+  constructor(options: DatabaseOptions) {
+    this.#options = options;
+    this.#pool = new pg.Pool({
+      connectionString: options.connectionString,
+      application_name: options.applicationName,
+      max: options.connectionsMax,
+      connectionTimeoutMillis: 15_000,
+      idleTimeoutMillis: 10_000,
+      keepAlive: true,
+      allowExitOnIdle: true,
+    });
+    // A backend that is terminated while idle must not end this process (fault 16).
+    this.#pool.on("error", () => {});
+  }
+
+  /**
+   * Runs `work` in a transaction. Whatever it throws rolls back. A COMMIT that Postgres answers with ROLLBACK, as it
+   * does for a failed transaction, is an error here and not a success.
+   */
+  async transaction<T>(mode: TransactionMode, op: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
+    const client = await this.#connect(op);
+    // A checked-out client emits its own errors; without a listener they would end the process.
+    let broken: Error | undefined;
+    const onError = (error: Error): void => {
+      broken = error;
+    };
+    client.on("error", onError);
+    try {
+      await client.query(BEGIN[mode]);
+      await client.query(
+        [...PINS, `SET LOCAL lock_timeout = ${Math.trunc(this.#options.lockTimeoutMs)}`].join("; "),
+      );
+      const result = await work(new Transaction(client, this.#options.copySilenceMs));
+      const { command } = await client.query("COMMIT");
+      if (command !== "COMMIT") {
+        throw new FirnlineError({
+          code: "E_DATABASE",
+          subject: "postgres",
+          problem: `${op}: COMMIT was answered with ${command}`,
+          hint: "Nothing was changed; run again",
+          op,
+          retryable: true,
+        });
+      }
+      return result;
+    } catch (error) {
+      broken = await rollback(client, broken);
+      throw databaseError(error, op);
+    } finally {
+      client.off("error", onError);
+      client.release(broken);
+    }
+  }
+
+  async query(text: string, values: readonly unknown[] = [], op = "query"): Promise<QueryResult> {
+    return await this.transaction("read write", op, async (tx) => await tx.query(text, values, op));
+  }
+
+  async #connect(op: string): Promise<pg.PoolClient> {
+    try {
+      return await this.#pool.connect();
+    } catch (error) {
+      throw databaseError(error, `${op}: connect`);
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (!this.#pool.ended) await this.#pool.end();
+  }
+}
+
+/** Ends the transaction; a client that cannot say ROLLBACK within a moment is thrown away with its connection. */
+async function rollback(client: pg.PoolClient, broken: Error | undefined): Promise<Error | undefined> {
+  if (broken !== undefined) return broken;
+  const giveUp = new AbortController();
+  try {
+    await Promise.race([
+      client.query("ROLLBACK"),
+      delay(5_000, undefined, { signal: giveUp.signal }).then(() => {
+        throw new Error("ROLLBACK was not answered");
+      }),
+    ]);
+    return undefined;
+  } catch (error) {
+    return error as Error;
+  } finally {
+    giveUp.abort();
+  }
+}

@@ -1,0 +1,63 @@
+/**
+ * Merges hot rows and archived chunks into one sequence in (time, key) order. Sources are opened when their first day
+ * is reached, so that a range of years holds few of them open.
+ *
+ * A row that comes from two places with the same content is given out once (a table restored from a backup holds rows
+ * that are archived too). The same key with two contents is given out twice and counted: nothing is hidden (hazard 15).
+ */
+import type { RowCursor } from "./row-cursor.ts";
+
+export interface LazySource {
+  /** No row of the source comes before this value of the time column. */
+  readonly notBefore: bigint;
+  open(): RowCursor;
+}
+
+export interface MergeCounts {
+  /** Rows that came from more than one place, identical. */
+  collapsed: bigint;
+  /** Rows with the key of another row and other content. */
+  conflicting: bigint;
+}
+
+export async function* mergeRows(
+  sources: readonly LazySource[],
+  counts: MergeCounts,
+): AsyncGenerator<RowCursor, void, undefined> {
+  const waiting = [...sources].sort((left, right) => compareBigint(left.notBefore, right.notBefore));
+  const active: RowCursor[] = [];
+  await using disposer = new AsyncDisposableStack();
+  for (;;) {
+    let first = smallest(active);
+    while (waiting[0] !== undefined && (first === undefined || waiting[0].notBefore <= first.time())) {
+      const cursor = disposer.use((waiting.shift() as LazySource).open());
+      if (await cursor.next()) active.push(cursor);
+      first = smallest(active);
+    }
+    if (first === undefined) return;
+    const ties = active.filter((cursor) => cursor === first || cursor.compare(first) === 0);
+    const distinct: RowCursor[] = [];
+    for (const cursor of ties) {
+      if (distinct.some((given) => given.sameContent(cursor))) counts.collapsed += 1n;
+      else distinct.push(cursor);
+    }
+    if (distinct.length > 1) counts.conflicting += BigInt(distinct.length);
+    yield* distinct;
+    for (const cursor of ties) {
+      if (!(await cursor.next())) {
+        active.splice(active.indexOf(cursor), 1);
+        await cursor[Symbol.asyncDispose]();
+      }
+    }
+  }
+}
+
+function smallest(cursors: readonly RowCursor[]): RowCursor | undefined {
+  let first = cursors[0];
+  for (const cursor of cursors) {
+    if (first !== undefined && cursor !== first && cursor.compare(first) < 0) first = cursor;
+  }
+  return first;
+}
+
+const compareBigint = (left: bigint, right: bigint): number => (left < right ? -1 : left > right ? 1 : 0);

@@ -1,0 +1,42 @@
+/**
+ * The last word before a COMMIT that deletes rows (I1): the rows that the DELETE itself returned, in key order, must
+ * have exactly the digests that the sealed manifest holds. Pure; the transaction is `stages/prune.ts`.
+ */
+import type { Manifest } from "./manifest.ts";
+import { firstDifference } from "./seal-verdict.ts";
+
+export interface DeletedChunk {
+  readonly rows: number;
+  /** Column digests of the returned rows, with the manifest's salts. */
+  readonly digests: readonly string[];
+}
+
+export type PruneVerdict =
+  | { readonly verdict: "proven" }
+  | {
+      readonly verdict: "drift";
+      readonly rowsArchived: number;
+      readonly rowsFound: number;
+      readonly reason: string;
+    };
+
+export function pruneVerdict(manifest: Manifest, chunkIndex: number, deleted: DeletedChunk): PruneVerdict {
+  const chunk = manifest.chunks[chunkIndex];
+  const drift = (reason: string): PruneVerdict => ({
+    verdict: "drift",
+    rowsArchived: chunk?.rows ?? 0,
+    rowsFound: deleted.rows,
+    reason,
+  });
+  if (chunk === undefined) return drift(`the manifest has no chunk ${chunkIndex}`);
+  if (deleted.rows !== chunk.rows) {
+    return drift(
+      deleted.rows > chunk.rows
+        ? `${deleted.rows - chunk.rows} rows came in after the export`
+        : `${chunk.rows - deleted.rows} rows are gone since the export`,
+    );
+  }
+  const column = firstDifference(chunk, deleted.digests);
+  if (column !== null) return drift(`column ${manifest.columns[column]?.name} changed since the export`);
+  return { verdict: "proven" };
+}

@@ -1,0 +1,44 @@
+/**
+ * Delete-only rules: rows that the owner's policy says not to keep. They are deleted in small batches, oldest first,
+ * with count and range in the journal. This is the one place where rows go without being archived (I1), and the policy
+ * has to say `archive: false` for it.
+ */
+import type { DayUtc } from "../rows/day.ts";
+import { formatDay } from "../rows/day.ts";
+import { checkpoint, timestamp } from "../environment.ts";
+import type { StageContext } from "./context.ts";
+import { withRetries } from "./retry.ts";
+
+export async function deletePartition<Tx>(
+  context: StageContext<Tx>,
+  partition: { readonly rule: string; readonly day: DayUtc },
+): Promise<bigint> {
+  const { catalog, clock, failpoint, hot, journal, lease, limits, report, signal, source } = context;
+  let total = 0n;
+  for (;;) {
+    checkpoint(signal);
+    const rows = await withRetries({ clock, attemptsMax: limits.attemptsMax, signal }, async () =>
+      hot.deleteOnly(source, partition, limits.deleteRowsMax, async (tx, deleted) => {
+        const { rows: count, from, to } = deleted;
+        await catalog.rowsDeleted(
+          tx,
+          lease,
+          { ...partition, rows: BigInt(count), from, to },
+          timestamp(clock),
+        );
+        failpoint("delete.deleted");
+      }),
+    );
+    if (rows === 0) break;
+    failpoint("delete.committed");
+    total += BigInt(rows);
+    report({
+      stage: "delete",
+      subject: `${partition.rule} ${formatDay(partition.day)}`,
+      rows: total,
+      bytes: 0n,
+    });
+  }
+  await journal.publish();
+  return total;
+}

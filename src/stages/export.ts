@@ -1,0 +1,84 @@
+/**
+ * export: a partition's rows, read in one snapshot, become one or more uploaded segments. Commit point: the catalog's
+ * `uploaded`, with the draft of the manifest. A crash before it leaves a segment in `exporting`, which the next run
+ * abandons; its object, if any, is named by nothing.
+ */
+import { FirnlineError } from "../errors.ts";
+import type { SegmentRecord } from "../catalog/port.ts";
+import { type DayUtc, formatDay } from "../rows/day.ts";
+import type { Bound, KeyRange } from "../rows/key-range.ts";
+import { encodeManifest } from "../segment/manifest.ts";
+import { objectLocator } from "../archive/locators.ts";
+import type { StageContext } from "./context.ts";
+import { ChunkQueue, SegmentBuild } from "./segment-build.ts";
+
+/** 64 bits, so that ids differ even between clones that share a catalog sequence. */
+const ID_BYTES = 8;
+
+export async function exportPartition<Tx>(
+  context: StageContext<Tx>,
+  partition: { readonly rule: string; readonly day: DayUtc },
+): Promise<SegmentRecord[]> {
+  const { hot, source, limits } = context;
+  return await hot.exportPartition(source, partition, limits.chunk, async ({ range, chunks }) => {
+    const queue = new ChunkQueue(chunks);
+    try {
+      const segments: SegmentRecord[] = [];
+      let from = range.from;
+      while ((await queue.peek()) !== null) {
+        const exported = await exportSegment(context, partition, range, from, queue);
+        segments.push(exported.record);
+        from = exported.end;
+      }
+      if (segments.length > 0) return segments;
+    } finally {
+      await queue.close();
+    }
+    // Hazard 6: after a TRUNCATE a snapshot shows no rows. The plan counted some, so this is not an empty day.
+    throw new FirnlineError({
+      code: "E_SOURCE",
+      subject: `${source.table.schema}.${source.table.name} ${formatDay(partition.day)}`,
+      problem: "the rows that the plan counted are gone",
+      hint: "Was the table truncated or rewritten? Nothing was archived or deleted for this day; run again",
+    });
+  });
+}
+
+async function exportSegment<Tx>(
+  context: StageContext<Tx>,
+  partition: { readonly rule: string; readonly day: DayUtc },
+  range: KeyRange,
+  from: Bound,
+  queue: ChunkQueue,
+): Promise<{ record: SegmentRecord; end: Bound }> {
+  const { archive, catalog, failpoint, lease, policy, random, signal } = context;
+  const { storageClass } = policy.warm;
+  const reserved = await catalog.reserveSegment(lease, {
+    ...partition,
+    storageClass,
+    random: random(ID_BYTES),
+  });
+  failpoint("export.reserved");
+  const { key } = objectLocator(policy.pipeline, reserved);
+  const build = new SegmentBuild(context, reserved.segment, partition, range, from);
+  const created = await archive.create(key, build.object(queue), { storageClass, signal });
+  if (created.outcome === "exists") {
+    throw new FirnlineError({
+      code: "E_OWNER",
+      subject: key,
+      problem: "a fresh segment id is taken already",
+      hint: "Another database writes to this archive; find out which, nothing was deleted",
+      key,
+    });
+  }
+  failpoint("export.uploaded");
+  const { pin } = created;
+  await catalog.uploaded(lease, reserved.segment, {
+    rows: build.rows,
+    object: { versionId: pin.versionId, etag: pin.etag, sha256: pin.sha256, bytes: pin.bytes },
+    chunkRows: build.chunkRows,
+    draft: encodeManifest(build.manifest(pin)),
+  });
+  failpoint("export.recorded");
+  return { record: await catalog.segment(policy.pipeline, reserved.segment), end: build.end };
+}

@@ -1,0 +1,130 @@
+/**
+ * Publishing to the journal. An entry is decided in the catalog first (the outbox), then created in the archive under
+ * the next number, then applied to the catalog. The exclusive creation is the commit point and the fence: of two
+ * writers, one gets the number and the other stops with `E_OWNER`. A crash at any place leaves an outbox row, and the
+ * next run publishes it again with the same result.
+ */
+import type { Archive } from "../archive/port.ts";
+import type { Catalog, Lease, PendingEntry } from "../catalog/port.ts";
+import { FirnlineError } from "../errors.ts";
+import { toHex } from "../rows/hex.ts";
+import { journalKey } from "../segment/archive-keys.ts";
+import type { NewSha256 } from "../segment/digest.ts";
+import {
+  decodeEntry,
+  encodeEntry,
+  type JournalEvent,
+  type JournalHead,
+  nextEntry,
+} from "../segment/journal.ts";
+import { type Clock, timestamp } from "../environment.ts";
+import type { Failpoint } from "../failpoint.ts";
+import { readBytes } from "../archive/read-object.ts";
+
+export interface JournalOptions<Tx> {
+  readonly archive: Archive;
+  readonly catalog: Catalog<Tx>;
+  readonly newHash: NewSha256;
+  readonly clock: Clock;
+  readonly failpoint: Failpoint;
+  readonly lease: Lease;
+  readonly head: JournalHead;
+}
+
+export class Journal<Tx> {
+  readonly #options: JournalOptions<Tx>;
+  #head: JournalHead;
+
+  constructor(options: JournalOptions<Tx>) {
+    this.#options = options;
+    this.#head = options.head;
+  }
+
+  get head(): JournalHead {
+    return this.#head;
+  }
+
+  /** Decides and publishes one entry; when it resolves, the archive holds it and the catalog follows it. */
+  async append(event: JournalEvent): Promise<void> {
+    const { catalog, clock, failpoint, lease } = this.#options;
+    await catalog.enqueue(lease, event, timestamp(clock));
+    failpoint("journal.enqueued");
+    await this.publish();
+  }
+
+  /** Publishes everything that is decided, in order. */
+  async publish(): Promise<void> {
+    const { catalog, failpoint, lease } = this.#options;
+    for (const pending of await catalog.pending(lease.pipeline)) {
+      const head = await this.#create(pending);
+      failpoint("journal.created");
+      await catalog.published(lease, pending, head);
+      this.#head = head;
+      failpoint("journal.published");
+    }
+  }
+
+  /**
+   * The archive must end exactly where the catalog says. Anything else means that the two have different histories:
+   * a catalog restored from a backup, a clone that went on, or another writer.
+   */
+  async checkHead(): Promise<void> {
+    const { archive, lease } = this.#options;
+    const { n, sha256 } = this.#head;
+    if (n > 0n) {
+      const key = journalKey(lease.pipeline, n);
+      const found = await archive.head({ key, versionId: null });
+      if (found === null) throw this.#foreign(key, "the catalog's last entry is not in the archive");
+      const bytes = await readBytes(
+        archive,
+        { key, versionId: null },
+        { start: 0, end: Number(found.bytes) },
+      );
+      if (this.#hash(bytes) !== sha256) throw this.#foreign(key, "the archive's entry is not the catalog's");
+    }
+    const next = journalKey(lease.pipeline, n + 1n);
+    if ((await archive.head({ key: next, versionId: null })) !== null) {
+      throw this.#foreign(next, "the archive has an entry that this catalog does not know");
+    }
+  }
+
+  async #create(pending: PendingEntry): Promise<JournalHead> {
+    const { archive, lease } = this.#options;
+    const { id: _, ...decided } = pending;
+    // Entries count under the epoch that publishes them: a taken-over run's last decisions are still decisions.
+    const entry = nextEntry(this.#head, { ...decided, epoch: lease.epoch.toString() });
+    const key = journalKey(lease.pipeline, BigInt(entry.n));
+    let bytes = encodeEntry(entry);
+    const created = await archive.create(key, bytes);
+    if (created.outcome === "exists") {
+      const found = await archive.head({ key, versionId: null });
+      bytes = await readBytes(
+        archive,
+        { key, versionId: null },
+        { start: 0, end: Number(found?.bytes ?? 0n) },
+      );
+      // Our own entry: the reply, or the process, was lost after the archive took it.
+      if (decodeEntry(bytes, key).entryId !== entry.entryId) {
+        throw this.#foreign(key, "another writer took this number");
+      }
+    }
+    return { n: BigInt(entry.n), sha256: this.#hash(bytes) };
+  }
+
+  #hash(bytes: Uint8Array): string {
+    return toHex(this.#options.newHash().update(bytes).digest());
+  }
+
+  #foreign(key: string, problem: string): FirnlineError {
+    return new FirnlineError({
+      code: "E_OWNER",
+      subject: key,
+      problem,
+      hint:
+        "Nothing was deleted. Is this database a copy, or was its control schema restored from a backup? " +
+        "Find out which database owns the archive before anything else runs",
+      op: "journal",
+      key,
+    });
+  }
+}

@@ -1,0 +1,183 @@
+/**
+ * prune: deletes the rows of a sealed segment, a batch of chunks a transaction. The DELETE hands back the rows that it
+ * removes; their digests must be the manifest's, or the transaction rolls back (I1). The catalog's chunk rows change in
+ * the same transaction (I4).
+ *
+ * Commit point: the transaction's COMMIT. A lost reply is no question: the chunk rows, locked by the next attempt, tell
+ * whether it happened.
+ */
+import type { SegmentRecord } from "../catalog/port.ts";
+import { FirnlineError } from "../errors.ts";
+import type { ChunkDelete, PruneOutcome } from "../hot/port.ts";
+import { formatDay } from "../rows/day.ts";
+import { fromHex, toHex } from "../rows/hex.ts";
+import { columnDigest } from "../segment/digest.ts";
+import { decodeManifest, type Manifest, type ManifestChunk } from "../segment/manifest.ts";
+import { type PruneVerdict, pruneVerdict } from "../segment/prune-guard.ts";
+import { manifestLocator, objectLocator } from "../archive/locators.ts";
+import { checkpoint, timestamp } from "../environment.ts";
+import type { StageContext } from "./context.ts";
+import { differs, readVerified } from "../archive/read-object.ts";
+import { withRetries } from "./retry.ts";
+
+export interface Drift {
+  readonly segment: string;
+  readonly rule: string;
+  readonly day: string;
+  /** Chunk number, or null when the whole segment cannot be compared. */
+  readonly chunk: number | null;
+  readonly reason: string;
+}
+
+export interface PruneResult {
+  readonly rows: bigint;
+  /** Chunks whose rows are not what was archived; they stay hot. */
+  readonly drift: readonly Drift[];
+}
+
+/** Room for a chunk that grew; one that grew more is drift anyway. */
+const SLACK_BYTES = 16 * 1024 * 1024;
+
+export async function pruneSegment<Tx>(
+  context: StageContext<Tx>,
+  record: SegmentRecord,
+): Promise<PruneResult> {
+  const { archive, catalog, failpoint, journal, newHash, policy, source, signal } = context;
+  const { pipeline } = policy;
+  const manifestPin = record.manifest;
+  if (manifestPin === null) throw notSealed(record);
+  const locator = manifestLocator(pipeline, record);
+  const manifest = decodeManifest(
+    newHash,
+    await readVerified(archive, newHash, locator, manifestPin, signal),
+    locator.key,
+  );
+  if (manifest.fingerprint !== source.fingerprint) {
+    const reason = "the table's definition changed since the export; its rows stay hot";
+    return { rows: 0n, drift: [driftOf(record, null, reason)] };
+  }
+  if (record.state === "sealed") await journal.append({ type: "prune-started", segment: record.segment });
+  failpoint("prune.started");
+  const chunks = await catalog.chunks(pipeline, record.segment);
+  const todo = chunks.filter(({ state }) => state === "sealed").map(({ chunk }) => chunk);
+  const result = await pruneChunks(context, record, manifest, todo);
+  await journal.publish();
+  failpoint("prune.published");
+  return result;
+}
+
+async function pruneChunks<Tx>(
+  context: StageContext<Tx>,
+  record: SegmentRecord,
+  manifest: Manifest,
+  todo: readonly number[],
+): Promise<PruneResult> {
+  const { clock, failpoint, limits, report, signal } = context;
+  const drift: Drift[] = [];
+  let rows = 0n;
+  let size = 1;
+  let at = 0;
+  while (at < todo.length) {
+    checkpoint(signal);
+    const batch = todo.slice(at, at + size);
+    const startedMs = clock.monotonicMs();
+    const { outcome, refusal } = await pruneBatch(context, record, manifest, batch);
+    if (outcome === "refused") {
+      // Nothing was deleted. Alone, a chunk shows whether it is the one that drifted; the others still go.
+      if (batch.length > 1) size = 1;
+      else {
+        drift.push(driftOf(record, batch[0] as number, refusal));
+        at += 1;
+      }
+      continue;
+    }
+    failpoint("prune.committed");
+    rows += batch.reduce((sum, chunk) => sum + BigInt(manifest.chunks[chunk]?.rows ?? 0), 0n);
+    at += batch.length;
+    report({ stage: "prune", subject: record.segment, rows, bytes: 0n });
+    // Batches grow while they are quick and shrink at once when they are not, so that writers barely notice.
+    const tookMs = clock.monotonicMs() - startedMs;
+    if (tookMs < limits.pruneTargetMs / 2) size = Math.min(size * 2, limits.pruneChunksMax);
+    else if (tookMs > limits.pruneTargetMs) size = Math.max(1, Math.floor(size / 2));
+  }
+  return { rows, drift };
+}
+
+async function pruneBatch<Tx>(
+  context: StageContext<Tx>,
+  record: SegmentRecord,
+  manifest: Manifest,
+  batch: readonly number[],
+): Promise<{ outcome: PruneOutcome; refusal: string }> {
+  const { catalog, clock, failpoint, hot, lease, limits, newHash, signal, source } = context;
+  const deletes = batch.map((chunk) => chunkDelete(manifest.chunks[chunk] as ManifestChunk));
+  const rows = deletes.reduce((sum, { rowsMax }) => sum + BigInt(rowsMax), 0n);
+  let refusal = "more rows came back than were archived";
+  const outcome = await withRetries({ clock, attemptsMax: limits.attemptsMax, signal }, async () => {
+    await requireObject(context, record, manifest);
+    return await hot.prune(source, manifest.predicate, deletes, {
+      before: async (tx) => {
+        const states = await catalog.lockChunks(tx, lease, record.segment, batch);
+        // Hazard 2: a COMMIT whose reply was lost is seen here, under lock, and not mistaken for drift.
+        if (states.every((state) => state === "pruned")) return "done";
+        if (states.every((state) => state === "sealed")) return "delete";
+        throw new FirnlineError({
+          code: "E_CATALOG",
+          subject: `segment ${record.segment}`,
+          problem: `chunks ${batch.join(", ")} are ${states.join(", ")}, expected sealed`,
+          hint: "Nothing was deleted; is another run at work",
+        });
+      },
+      judge: (index, deleted) => {
+        const chunk = batch[index] as number;
+        const { salts } = manifest.chunks[chunk] as ManifestChunk;
+        const digests = deleted.columns.map((column, at) =>
+          toHex(columnDigest(newHash, fromHex(salts[at] as string), column)),
+        );
+        const verdict: PruneVerdict = pruneVerdict(manifest, chunk, { rows: deleted.rows, digests });
+        if (verdict.verdict === "drift") refusal = verdict.reason;
+        return verdict.verdict === "proven";
+      },
+      after: async (tx) => {
+        await catalog.chunksPruned(tx, lease, record.segment, batch, rows, timestamp(clock));
+        failpoint("prune.deleted");
+      },
+    });
+  });
+  return { outcome, refusal };
+}
+
+function chunkDelete(chunk: ManifestChunk): ChunkDelete {
+  return {
+    range: { from: chunk.from, to: chunk.to },
+    rowsMax: chunk.rows,
+    bytesMax: SLACK_BYTES * 2,
+  };
+}
+
+/** Hazard 14: objects have vanished after they were verified. Look again, right before the rows go. */
+async function requireObject<Tx>(
+  context: StageContext<Tx>,
+  record: SegmentRecord,
+  manifest: Manifest,
+): Promise<void> {
+  const object = objectLocator(context.policy.pipeline, record);
+  const head = await context.archive.head(object);
+  if (head === null) throw differs(object.key, "the sealed object is gone");
+  if (head.bytes.toString() !== manifest.object.bytes || head.etag !== manifest.object.etag) {
+    throw differs(object.key, "the object is not the one that was sealed");
+  }
+}
+
+function driftOf(record: SegmentRecord, chunk: number | null, reason: string): Drift {
+  return { segment: record.segment, rule: record.rule, day: formatDay(record.dayFrom), chunk, reason };
+}
+
+function notSealed(record: SegmentRecord): FirnlineError {
+  return new FirnlineError({
+    code: "E_CATALOG",
+    subject: `segment ${record.segment}`,
+    problem: `it is ${record.state} and has no manifest`,
+    hint: "Nothing was deleted; report it with the output of --debug",
+  });
+}

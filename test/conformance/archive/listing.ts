@@ -1,0 +1,153 @@
+/** The contract of `list` and `tag`. */
+import { beforeEach, describe, expect, test } from "vitest";
+
+import type { Archive } from "../../../src/archive/port.ts";
+import {
+  type ArchiveHarness,
+  at,
+  bytesOf,
+  created,
+  DAY_MS,
+  failureOf,
+  KEY,
+  keysOf,
+  readAll,
+} from "./harness.ts";
+
+/** Declares the tests; `subject` gives the harness that the suite has made for the test at hand. */
+export function describeListing(subject: () => ArchiveHarness): void {
+  let harness: ArchiveHarness;
+  let archive: Archive;
+  beforeEach(() => {
+    harness = subject();
+    ({ archive } = harness);
+  });
+
+  describe("list", () => {
+    const KEYS = [
+      "a",
+      "a-b",
+      "a.b",
+      "a0",
+      "aB",
+      "b/c",
+      "b/c.d",
+      "b/c0",
+      "b-/x",
+      "b./x",
+      "b0/x",
+      "c/d/e",
+      "c/d/f/g",
+      "c/d-e/x",
+      "c/d.e/x",
+      "c/d=1/x",
+      "c/d_",
+      "c/dE",
+      "Z",
+      "_firnline/p/journal/1.json",
+      "=",
+      "-",
+      "0",
+    ];
+
+    test("ascends by bytes, each key once, whatever the order of creation", async () => {
+      for (const key of KEYS.toReversed()) await created(archive, key, bytesOf(key));
+      const expected = KEYS.toSorted((a, b) => Buffer.compare(Buffer.from(a), Buffer.from(b)));
+      expect(await keysOf(archive)).toEqual(expected);
+      for (const prefix of [
+        "a",
+        "a-",
+        "a.b",
+        "b",
+        "b/",
+        "b/c",
+        "c/d",
+        "c/d/",
+        "c/d/f/g",
+        "_firnline/p/",
+        "q",
+        "a/",
+      ]) {
+        expect(await keysOf(archive, prefix)).toEqual(expected.filter((key) => key.startsWith(prefix)));
+      }
+    });
+
+    test("shows size and when it was created, by the archive's clock", async () => {
+      const first = harness.now();
+      await created(archive, "a/1", bytesOf("12345"));
+      harness.advance(DAY_MS + 1);
+      await created(archive, "a/2", new Uint8Array(0));
+      expect(await Array.fromAsync(archive.list("a/"))).toMatchObject([
+        { key: "a/1", bytes: 5n, modifiedAt: first },
+        { key: "a/2", bytes: 0n, modifiedAt: harness.now() },
+      ]);
+    });
+
+    test("shows objects only: no sidecars, no files of creates under way", async () => {
+      const pin = await created(archive, "a/b.parquet", bytesOf("x"), "DEEP_ARCHIVE");
+      await archive.tag(pin, { "firnline-tier": "cold" });
+      const { promise: gate, resolve: open } = Promise.withResolvers<void>();
+      async function* body(): AsyncGenerator<Uint8Array> {
+        yield bytesOf("half");
+        await gate;
+      }
+      const creating = archive.create("a/c.parquet", body());
+      await new Promise((resolve) => setTimeout(resolve, 20));
+      expect(await keysOf(archive)).toEqual(["a/b.parquet"]);
+      expect(await archive.head(at("a/c.parquet"))).toBeNull();
+      open();
+      await creating;
+      expect(await keysOf(archive)).toEqual(["a/b.parquet", "a/c.parquet"]);
+    });
+
+    test("can be left early, and bears changes while it goes on", async () => {
+      for (let i = 0; i < 100; i++)
+        await created(archive, `a/${i.toString().padStart(3, "0")}`, bytesOf("x"));
+      const seen: string[] = [];
+      for await (const { key, versionId } of archive.list("")) {
+        seen.push(key);
+        await archive.deleteVersion({ key, versionId });
+        if (seen.length === 50) break;
+      }
+      expect(seen).toHaveLength(50);
+      expect(await keysOf(archive)).toHaveLength(50);
+    });
+
+    test("an illegal prefix is refused", async () => {
+      for (const prefix of ["../", "/", "a/../", ".", "a//", "%"]) {
+        expect((await failureOf(keysOf(archive, prefix))).code).toBe("E_INTERNAL");
+      }
+    });
+  });
+
+  describe("tags", () => {
+    test("are merged, and survive a change of class", async () => {
+      const pin = await created(archive, KEY, bytesOf("x"));
+      await archive.tag(pin, { "firnline-tier": "warm", owner: "audit" });
+      await archive.tag(pin, { "firnline-tier": "cold" });
+      await archive.tag(pin, {});
+      expect((await archive.head(pin))?.tags).toEqual({ "firnline-tier": "cold", owner: "audit" });
+      const moved = await archive.setClass(pin, "STANDARD_IA");
+      expect((await archive.head(moved))?.tags).toEqual({ "firnline-tier": "cold", owner: "audit" });
+      expect(await readAll(archive, moved)).toEqual(bytesOf("x"));
+    });
+
+    test("of two at once none is lost", async () => {
+      const pin = await created(archive, KEY, bytesOf("x"));
+      await Promise.all(
+        Array.from({ length: 10 }, (_, index) => archive.tag(pin, { [`t${index}`]: `${index}` })),
+      );
+      expect(Object.keys((await archive.head(pin))?.tags ?? {})).toHaveLength(10);
+    });
+
+    test("beyond the limits of S3 are refused and change nothing", async () => {
+      const pin = await created(archive, KEY, bytesOf("x"));
+      await archive.tag(pin, { a: "1" });
+      const eleven = Object.fromEntries(Array.from({ length: 11 }, (_, index) => [`t${index}`, "x"]));
+      for (const tags of [eleven, { "": "x" }, { a: "\0" }, { "aws:x": "1" }, { a: "x".repeat(257) }]) {
+        expect((await failureOf(archive.tag(pin, tags))).code).toBe("E_ARCHIVE");
+      }
+      expect((await archive.head(pin))?.tags).toEqual({ a: "1" });
+    });
+  });
+}

@@ -1,0 +1,57 @@
+/** Databases for tests: each caller gets one of its own on the run's server, so that test files cannot meet. */
+import { randomBytes } from "node:crypto";
+import pg from "pg";
+import { inject } from "vitest";
+
+export interface TestDatabase extends AsyncDisposable {
+  /** With user and password; the user is a superuser. */
+  readonly url: string;
+  readonly name: string;
+}
+
+let server: Promise<string> | undefined;
+
+/** The URL of the run's server, its database `postgres`. Starts the server if this is the first call of the run. */
+function postgresUrl(): Promise<string> {
+  server ??= askBroker();
+  return server;
+}
+
+/**
+ * A fresh, empty database: UTF8, locale C. Disposing drops it, whoever is still connected.
+ *
+ *     await using database = await createDatabase();
+ */
+export async function createDatabase(): Promise<TestDatabase> {
+  const serverUrl = await postgresUrl();
+  const name = `test_${randomBytes(8).toString("hex")}`;
+  await runAlone(serverUrl, `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'`);
+  const url = new URL(serverUrl);
+  url.pathname = `/${name}`;
+  return {
+    name,
+    url: url.href,
+    async [Symbol.asyncDispose]() {
+      await runAlone(serverUrl, `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    },
+  };
+}
+
+/** Runs one statement on a connection of its own: neither CREATE nor DROP DATABASE can be in a transaction. */
+export async function runAlone(url: string, statement: string): Promise<pg.QueryResult> {
+  const client = new pg.Client(url);
+  client.on("error", () => {}); // a lost connection also rejects the query, which is where it is told
+  await client.connect();
+  try {
+    return await client.query(statement);
+  } finally {
+    await client.end();
+  }
+}
+
+async function askBroker(): Promise<string> {
+  const response = await fetch(inject("postgresBroker"));
+  const answer = await response.text();
+  if (!response.ok) throw new Error(`no Postgres for this test run: ${answer}`);
+  return answer;
+}

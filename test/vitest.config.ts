@@ -1,0 +1,20 @@
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vitest/config";
+import ClosingLineReporter from "./support/reporter.ts";
+
+export default defineConfig({
+  root: fileURLToPath(new URL("..", import.meta.url)),
+  test: {
+    include: ["test/**/*.test.ts"],
+    exclude: ["test/bench/**"],
+    globalSetup: ["test/support/global-setup.ts"],
+    // Processes, not threads: tests set the working directory, the environment and signal handlers.
+    pool: "forks",
+    maxWorkers: 2,
+    testTimeout: 30_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 30_000,
+    passWithNoTests: false,
+    reporters: ["default", new ClosingLineReporter()],
+  },
+});
