@@ -10,6 +10,7 @@ export interface Settings {
   readonly limits: Limits;
   readonly lockTimeoutMs: number;
   readonly copySilenceMs: number;
+  readonly statementMs: number;
   readonly connectionsMax: number;
   /** How long a restore takes in a `file://` archive; lets a Glacier restore be rehearsed. */
   readonly fileRestoreDelayMs: number;
@@ -40,6 +41,7 @@ const NUMBERS = {
   FIRNLINE_LEASE_SECONDS: { fallback: 60, min: 3, max: 3_600 },
   FIRNLINE_LOCK_TIMEOUT_MS: { fallback: 5_000, min: 1, max: 600_000 },
   FIRNLINE_COPY_SILENCE_SECONDS: { fallback: 300, min: 1, max: 86_400 },
+  FIRNLINE_STATEMENT_SECONDS: { fallback: 3_600, min: 1, max: 86_400 },
   FIRNLINE_CONNECTIONS: { fallback: 4, min: 2, max: 50 },
   FIRNLINE_FILE_RESTORE_DELAY_MS: { fallback: 0, min: 0, max: 604_800_000 },
 } as const satisfies Record<string, NumberSetting>;
@@ -73,6 +75,7 @@ export function readSettings(environ: Environ): Settings {
     },
     lockTimeoutMs: number("FIRNLINE_LOCK_TIMEOUT_MS"),
     copySilenceMs: number("FIRNLINE_COPY_SILENCE_SECONDS") * 1_000,
+    statementMs: number("FIRNLINE_STATEMENT_SECONDS") * 1_000,
     connectionsMax: number("FIRNLINE_CONNECTIONS"),
     fileRestoreDelayMs: number("FIRNLINE_FILE_RESTORE_DELAY_MS"),
     temporary: environ["FIRNLINE_TMPDIR"] || null,
@@ -95,7 +98,15 @@ function readNumber(environ: Environ, name: string, { fallback, min, max }: Numb
 /** The value of the variable that a policy's `source.connection` names. Its value never appears in a message. */
 export function readConnection(environ: Environ, variable: string): string {
   const value = environ[variable];
-  if (value !== undefined && value !== "") return value;
+  if (value !== undefined && value !== "") {
+    // The driver would read anything else as the path of a URL, and look for its password in a database's name.
+    if (/^postgres(?:ql)?:\/\//.test(value)) return value;
+    throw inputError(
+      variable,
+      "it does not hold a connection URL (its value is not shown, as it may be a secret)",
+      "Write postgres://user:password@host:5432/database",
+    );
+  }
   throw inputError(
     variable,
     "the policy's source.connection names this variable, and it is not set",

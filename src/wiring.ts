@@ -3,11 +3,11 @@
  * out.
  */
 import { createHash, randomBytes, randomUUID } from "node:crypto";
+import { readFileSync, readlinkSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { hostname, tmpdir } from "node:os";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import packageJson from "../package.json" with { type: "json" };
 import { openFileArchive } from "./archive/file/file-archive.ts";
 import type { Archive } from "./archive/port.ts";
 import type { RunRecord, TierTotals } from "./catalog/port.ts";
@@ -30,7 +30,11 @@ import { retrieveRange, type RetrieveResult } from "./retrieve/retrieve-range.ts
 import type { RangeRequest } from "./retrieve/request.ts";
 import { planPipeline, runPipeline, type RunSummary } from "./stages/run-pipeline.ts";
 
-const WRITER = `firnline ${packageJson.version}`;
+const packageJson = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+  readonly version: string;
+};
+export const VERSION = packageJson.version;
+const WRITER = `firnline ${VERSION}`;
 /** Below this S3's cold classes cost more than they save; a file archive has no such limit. */
 const S3_COLD_BYTES_MIN = 128n * 1024n;
 
@@ -50,6 +54,15 @@ export interface OpenOptions {
   readonly settings: Settings;
   readonly report?: (progress: Progress) => void;
   readonly clock?: Clock;
+}
+
+export interface PlanOptions {
+  /** The instant that ages are counted from; now. */
+  readonly asOf?: EpochMicros;
+  /** Allow a first run over many days. */
+  readonly backfill?: boolean;
+  /** Allow deleting sooner than the last applied policy (I12). */
+  readonly confirmSooner?: boolean;
 }
 
 export interface Status {
@@ -84,7 +97,8 @@ export class Pipeline implements AsyncDisposable {
           zone: policy.source.zone,
           key: policy.source.key,
           rules: policy.rules,
-          deletes: policy.prune !== "off" || policy.rules.some((rule) => !rule.archive),
+          wholePartitions: policy.prune === "partitions",
+          deletes: policy.prune !== "off",
         },
       }),
       catalog: new PostgresCatalog(this.#database),
@@ -107,21 +121,20 @@ export class Pipeline implements AsyncDisposable {
   }
 
   /** What a run would do at `asOf`. Touches nothing. */
-  async plan(options: { asOf?: EpochMicros; backfill?: boolean } = {}): Promise<Plan> {
+  async plan(options: PlanOptions = {}): Promise<Plan> {
     const source = await this.#environment.hot.describe();
     return await planPipeline(this.#environment, source, this.#planOptions(options));
   }
 
   /** Moves everything that is due. Throws `E_LOCKED` while another run is at it. */
-  async run(
-    options: { asOf?: EpochMicros; backfill?: boolean; signal?: AbortSignal } = {},
-  ): Promise<RunSummary> {
+  async run(options: PlanOptions & { signal?: AbortSignal } = {}): Promise<RunSummary> {
     await checkSchemaVersion(this.#database);
     return await runPipeline(this.#environment, {
       ...this.#planOptions(options),
       run: randomUUID(),
-      holder: { host: hostname(), pid: process.pid },
-      isDead: ({ host, pid }) => host === hostname() && pid !== process.pid && !isAlive(pid),
+      holder: { host: hostname(), pid: process.pid, space: processSpace() },
+      isDead: ({ host, pid, space }) =>
+        host === hostname() && space === processSpace() && pid !== process.pid && !isAlive(pid),
       signal: options.signal ?? new AbortController().signal,
     });
   }
@@ -150,7 +163,11 @@ export class Pipeline implements AsyncDisposable {
       census: await hot.census(source),
       totals: await catalog.totals(this.policy.pipeline),
       runs: await catalog.runs(this.policy.pipeline, options.runsMax ?? 5),
-      plan: await planPipeline(this.#environment, source, this.#planOptions({ ...options, backfill: true })),
+      plan: await planPipeline(
+        this.#environment,
+        source,
+        this.#planOptions({ ...options, backfill: true, confirmSooner: true }),
+      ),
     };
   }
 
@@ -159,13 +176,11 @@ export class Pipeline implements AsyncDisposable {
     await this.#database[Symbol.asyncDispose]();
   }
 
-  #planOptions(options: { asOf?: EpochMicros; backfill?: boolean }): {
-    asOf: EpochMicros;
-    backfill: boolean;
-  } {
+  #planOptions(options: PlanOptions): Required<PlanOptions> {
     return {
       asOf: options.asOf ?? microsFromMs(this.#environment.clock.now()),
       backfill: options.backfill ?? false,
+      confirmSooner: options.confirmSooner ?? false,
     };
   }
 }
@@ -193,8 +208,9 @@ export async function readPolicy(path: string): Promise<Policy> {
 }
 
 function openDatabase(connectionString: string, settings: Settings, applicationName: string): Database {
-  const { connectionsMax, lockTimeoutMs, copySilenceMs } = settings;
-  return new Database({ connectionString, applicationName, connectionsMax, lockTimeoutMs, copySilenceMs });
+  const { connectionsMax, copySilenceMs, limits, lockTimeoutMs, statementMs } = settings;
+  const timeouts = { lockTimeoutMs, copySilenceMs, statementMs, idleInTransactionMs: limits.leaseMs };
+  return new Database({ connectionString, applicationName, connectionsMax, ...timeouts });
 }
 
 function openArchive(policy: Policy, settings: Settings, clock: Clock): Archive {
@@ -213,6 +229,15 @@ function openArchive(policy: Policy, settings: Settings, clock: Clock): Archive 
     problem: "this version keeps archives in folders only",
     hint: "Use a file:// URL until the S3 archive is there",
   });
+}
+
+/** The space of process ids that this process sees; empty where the system has only one. */
+function processSpace(): string {
+  try {
+    return readlinkSync("/proc/self/ns/pid");
+  } catch {
+    return "";
+  }
 }
 
 function isAlive(pid: number): boolean {

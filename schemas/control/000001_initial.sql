@@ -20,6 +20,9 @@ CREATE TABLE firnline.pipeline (
   created_at timestamptz NOT NULL DEFAULT now()
 );
 
+-- A table has one pipeline: two would each answer with half of its rows.
+CREATE UNIQUE INDEX pipeline_by_source ON firnline.pipeline (source);
+
 CREATE SEQUENCE firnline.segment_sequence;
 
 CREATE TABLE firnline.segment (

@@ -36,6 +36,18 @@ export async function readVerified(
   return bytes;
 }
 
+/** SHA-256 of all bytes that are there, lower-case hex; read in pieces. */
+export async function hashObject(
+  archive: Archive,
+  newHash: NewSha256,
+  object: Locator,
+  signal: AbortSignal,
+): Promise<string> {
+  let hash = newHash();
+  for await (const piece of archive.read(object, undefined, signal)) hash = hash.update(piece);
+  return toHex(hash.digest());
+}
+
 export function differs(key: string, problem: string): FirnlineError {
   return new FirnlineError({
     code: "E_VERIFY",

@@ -12,6 +12,8 @@ import type { ChunkState, SegmentState } from "../segment/state.ts";
 export interface LeaseHolder {
   readonly host: string;
   readonly pid: number;
+  /** Which space of process ids `pid` is of: containers may share a host name and not see each other's processes. */
+  readonly space: string;
 }
 
 export interface Lease {
@@ -77,6 +79,8 @@ export interface TierTotals {
   readonly state: SegmentState;
   readonly segments: number;
   readonly rows: bigint;
+  /** Of these, rows that are in the archive alone; the others are still in the table. */
+  readonly rowsPruned: bigint;
   readonly bytes: bigint;
   readonly oldest: DayUtc | null;
   readonly newest: DayUtc | null;
@@ -137,7 +141,10 @@ export interface Catalog<Tx> {
   totals(pipeline: string): Promise<TierTotals[]>;
   runs(pipeline: string, countMax: number): Promise<RunRecord[]>;
 
-  /** Makes the pipeline's row on the first run; later runs find it. */
+  /**
+   * Makes the pipeline's row on the first run; later runs find it. As long as nothing was journaled it may still be
+   * changed: the first run may have failed on a wrong archive. A second pipeline on the same table is `E_POLICY`.
+   */
   register(record: {
     pipeline: string;
     archiveId: string;
@@ -206,6 +213,8 @@ export interface Catalog<Tx> {
     at: string,
   ): Promise<void>;
 
+  /** The journal's head within the caller's snapshot. */
+  journalHead(tx: Tx, pipeline: string): Promise<JournalHead>;
   /** Segments with pruned chunks on these days, within the caller's snapshot. */
   readable(tx: Tx, pipeline: string, dayFrom: DayUtc, dayTo: DayUtc): Promise<ReadableSegment[]>;
   /** The same outside of a transaction, to see what has to be restored first. */

@@ -28,7 +28,7 @@ export interface CommandContext {
   readonly settings: Settings;
   readonly environ: Readonly<Record<string, string | undefined>>;
   readonly json: boolean;
-  /** Aborted by the first Ctrl-C or SIGTERM. */
+  /** Aborted by the first Ctrl-C or SIGTERM of a command that stops in order. */
   readonly signal: AbortSignal;
   /** One line to standard output. */
   readonly print: (line: string) => void;
@@ -36,11 +36,23 @@ export interface CommandContext {
   readonly note: (line: string) => void;
   /** A line that the next one replaces; only on a terminal. */
   readonly progress: (line: string) => void;
+  /** Prints an error of one pipeline, so that the command can go on with the others; returns its exit code. */
+  readonly report: (error: unknown, about: About) => ExitCode;
+}
+
+/** Which pipeline an error is about; people are told where it could be another one. */
+export interface About {
+  readonly pipeline: string;
+  readonly isOneOfMany: boolean;
 }
 
 export interface Command {
   readonly name: string;
   readonly arguments: string;
+  /** How many names it takes. */
+  readonly operandsMax: number;
+  /** Whether it heeds `signal`, and stops in order at the first Ctrl-C. If not, that ends it at once. */
+  readonly stopsInOrder: boolean;
   readonly summary: string;
   readonly details?: string;
   readonly examples: readonly string[];

@@ -1,12 +1,14 @@
-/** Finds the policies that a command is about. */
-import { readdir } from "node:fs/promises";
-import { join } from "node:path";
+/** Finds the policies that a command is about, and runs it on each of their pipelines. */
+import { readdir, realpath } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { readConnection } from "../config.ts";
 import { FirnlineError } from "../errors.ts";
 import type { Policy } from "../policy/policy.ts";
+import { shown } from "../policy/readers/reading.ts";
 import { Pipeline, readPolicy } from "../wiring.ts";
-import type { CommandContext, OptionSpec } from "./command.ts";
-import { formatBytes, formatCount } from "./format.ts";
+import { usageError } from "./arguments.ts";
+import { type CommandContext, EXIT, type ExitCode, type OptionSpec, textOption } from "./command.ts";
+import { ProgressLine } from "./progress.ts";
 
 export const FOLDER_OPTION: OptionSpec = {
   type: "string",
@@ -15,83 +17,143 @@ export const FOLDER_OPTION: OptionSpec = {
 };
 
 const DEFAULT_FOLDER = "pipelines";
+const POLICY_FILE = /\.ya?ml$/;
+
+interface Found {
+  readonly file: string;
+  readonly policy: Policy;
+}
 
 /** The named policies, or all of the folder, in the order of their names. Two on one table are refused. */
 export async function readPolicies(context: CommandContext): Promise<Policy[]> {
-  const folder = typeof context.options["folder"] === "string" ? context.options["folder"] : DEFAULT_FOLDER;
-  const files =
-    context.positionals.length > 0
-      ? await Promise.all(context.positionals.map(async (name) => await findFile(folder, name)))
-      : await listFiles(folder);
-  const policies: Policy[] = [];
-  for (const file of files) policies.push(await readPolicy(file));
-  refuseDoubles(policies);
-  return policies;
+  const folder = textOption(context, "folder") ?? DEFAULT_FOLDER;
+  const chosen = context.positionals.length > 0 ? await findAll(folder, context.positionals) : [];
+  const found: Found[] = [];
+  for (const file of chosen.length > 0 ? chosen : await listFiles(folder)) {
+    found.push({ file, policy: await readPolicy(file) });
+  }
+  refuseDoubles([...found, ...(chosen.length > 0 ? await othersThan(chosen, folder) : [])]);
+  return found.map(({ policy }) => policy);
 }
 
 async function listFiles(folder: string): Promise<string[]> {
   const names = await readdir(folder).catch((cause: Error) => {
-    throw inputError(
+    throw usageError(
       folder,
       `the folder of policies cannot be read (${cause.message})`,
       "Name it with --folder",
     );
   });
-  const files = names.filter((name) => /\.ya?ml$/.test(name)).sort();
+  const files = names.filter((name) => POLICY_FILE.test(name)).sort();
   if (files.length > 0) return files.map((name) => join(folder, name));
-  throw inputError(folder, "there is no policy file in it", "Write one; the README shows an example");
+  throw usageError(folder, "there is no policy file in it", "Write one; the README shows an example");
+}
+
+/** Each file once, however often and by whatever name it is asked for. */
+async function findAll(folder: string, names: readonly string[]): Promise<string[]> {
+  const files = new Map<string, string>();
+  for (const name of names) {
+    const file = await findFile(folder, name);
+    const real = await realpath(file).catch(() => file);
+    if (!files.has(real)) files.set(real, file);
+  }
+  return [...files.values()];
 }
 
 /** `audit-logs`, `audit_logs` and a path all name pipelines/audit-logs.yaml. */
 async function findFile(folder: string, name: string): Promise<string> {
-  if (/\.ya?ml$/.test(name)) return name;
+  if (POLICY_FILE.test(name)) return name;
   const files = await listFiles(folder);
-  for (const file of files) {
-    const stem = file.replace(/^.*[/\\]/, "").replace(/\.ya?ml$/, "");
-    if (stem === name || stem.replaceAll("-", "_") === name || (await readPolicy(file)).pipeline === name)
-      return file;
-  }
-  throw inputError(
-    name,
-    `no policy of that name is in ${folder}`,
-    "Name a policy file, or another folder with --folder",
+  const stems = files.map((file) => basename(file).replace(POLICY_FILE, ""));
+  const exact = stems.indexOf(name);
+  const like = exact >= 0 ? exact : stems.findIndex((stem) => stem.replaceAll("-", "_") === name);
+  if (like >= 0) return files[like] as string;
+  // A file may have another name than its pipeline; one that cannot be read is not the one that is meant.
+  for (const { file, policy } of await readable(files)) if (policy.pipeline === name) return file;
+  throw usageError(
+    folder,
+    `it has no policy of that name (found ${shown(name)}, it has ${stems.join(", ")})`,
+    "Name one of these, the path of a policy file, or another folder with --folder",
   );
 }
 
-function refuseDoubles(policies: readonly Policy[]): void {
-  const seen = new Map<string, string>();
-  for (const { pipeline, source } of policies) {
-    for (const key of [
-      `pipeline ${pipeline}`,
-      `table ${source.table.schema}.${source.table.name} of ${source.connectionVariable}`,
-    ]) {
+/** What else is in the folder: a named pipeline must not share its table with one of them either. */
+async function othersThan(chosen: readonly string[], folder: string): Promise<Found[]> {
+  const real = async (file: string): Promise<string> => await realpath(file).catch(() => file);
+  const known = new Set(await Promise.all(chosen.map(real)));
+  const files = await listFiles(folder).catch(() => []);
+  const isOther = await Promise.all(files.map(async (file) => !known.has(await real(file))));
+  return await readable(files.filter((_, index) => isOther[index]));
+}
+
+async function readable(files: readonly string[]): Promise<Found[]> {
+  const read = async (file: string): Promise<Found[]> => [{ file, policy: await readPolicy(file) }];
+  return (await Promise.all(files.map(async (file) => await read(file).catch(() => [])))).flat();
+}
+
+function refuseDoubles(found: readonly Found[]): void {
+  const seen = new Map<string, Found>();
+  for (const one of found) {
+    const { pipeline, source } = one.policy;
+    const table = `${source.table.schema}.${source.table.name}`;
+    for (const [key, what] of [
+      [`pipeline ${pipeline}`, `the name ${pipeline}`],
+      [`table ${source.connectionVariable} ${table}`, `table ${table} of ${source.connectionVariable}`],
+    ] as const) {
       const other = seen.get(key);
       if (other !== undefined) {
         throw new FirnlineError({
           code: "E_POLICY",
-          subject: `pipeline ${pipeline}`,
-          problem: `${key} has two policies (the other is ${other})`,
-          hint: "A table has one pipeline; use rules for different retentions",
+          subject: one.file,
+          problem: `${what} is taken by pipeline ${other.policy.pipeline} of ${other.file}`,
+          hint: "A table has one pipeline, and a pipeline one file; use rules for different retentions",
         });
       }
-      seen.set(key, pipeline);
+      seen.set(key, one);
     }
   }
 }
 
+/** From the one that a person must look at first to the one that nobody has to. */
+const WORST_FIRST: readonly ExitCode[] = [
+  EXIT.interrupted,
+  EXIT.failed,
+  EXIT.usage,
+  EXIT.refused,
+  EXIT.partly,
+  EXIT.locked,
+  EXIT.nothing,
+];
+
+/**
+ * Runs `work` on one pipeline after the other. What goes wrong with one is reported, counts for the exit code, and does
+ * not keep the others from their night's work.
+ */
+export async function eachPipeline(
+  context: CommandContext,
+  work: (pipeline: Pipeline, policy: Policy) => Promise<ExitCode>,
+): Promise<ExitCode> {
+  const policies = await readPolicies(context);
+  const codes: ExitCode[] = [];
+  for (const policy of policies) {
+    try {
+      await using pipeline = openPipeline(context, policy);
+      codes.push(await work(pipeline, policy));
+    } catch (error) {
+      codes.push(context.report(error, { pipeline: policy.pipeline, isOneOfMany: policies.length > 1 }));
+      if (context.signal.aborted) return EXIT.interrupted;
+    }
+  }
+  return WORST_FIRST.find((code) => codes.includes(code)) ?? EXIT.done;
+}
+
 /** Opens a pipeline whose progress goes to the terminal. */
-export function openPipeline(context: CommandContext, policy: Policy): Pipeline {
+function openPipeline(context: CommandContext, policy: Policy): Pipeline {
+  const progress = new ProgressLine();
   return new Pipeline({
     policy,
     connectionString: readConnection(context.environ, policy.source.connectionVariable),
     settings: context.settings,
-    report: ({ stage, subject, rows, bytes }) => {
-      const size = bytes > 0n ? `, ${formatBytes(bytes)}` : "";
-      context.progress(`${policy.pipeline}: ${stage} ${subject}: ${formatCount(rows)} rows${size}`);
-    },
+    report: (event) => context.progress(`${policy.pipeline}: ${progress.add(event)}`),
   });
-}
-
-function inputError(subject: string, problem: string, hint: string): FirnlineError {
-  return new FirnlineError({ code: "E_INPUT", subject, problem, hint });
 }

@@ -7,15 +7,18 @@ import { formatBytes, formatCount, formatDays, formatTable, jsonLine, plural } f
 const STEPS_SHOWN_MAX = 40;
 
 export function planJson(pipeline: string, plan: Plan): string[] {
-  const dayed = <T extends { day: DayUtc }>(item: T): object => ({ ...item, day: formatDay(item.day) });
   return [
-    ...plan.steps.map((step) => jsonLine({ pipeline, step: dayed(step) })),
-    ...plan.held.map((held) => jsonLine({ pipeline, held: dayed(held) })),
+    ...plan.steps.map((step) => jsonLine({ pipeline, step: { ...step, day: formatDay(step.day) } })),
+    ...plan.held.map((held) => jsonLine({ pipeline, held: heldJson(held) })),
     ...plan.blockers.map(({ code, subject, message }) =>
       jsonLine({ pipeline, blocker: { code, subject, message } }),
     ),
     jsonLine({ pipeline, plan: { asOf: formatInstant(plan.asOf), ...totalsOf(plan.steps) } }),
   ];
+}
+
+export function heldJson(held: Held): object {
+  return { ...held, day: formatDay(held.day) };
 }
 
 export function totalsOf(steps: readonly Step[]): { steps: number; rows: bigint; bytes: bigint } {
@@ -26,80 +29,89 @@ export function totalsOf(steps: readonly Step[]): { steps: number; rows: bigint;
   };
 }
 
-interface Line {
-  readonly stages: string;
-  readonly rule: string;
-  readonly from: DayUtc;
-  to: DayUtc;
-  count: number;
-  rows: bigint;
-  bytes: bigint;
-  readonly reason: string;
-}
-
 export function planText(pipeline: string, plan: Plan, all: boolean): string[] {
+  const { steps, held, blockers } = plan;
   const head = `${pipeline} as of ${formatInstant(plan.asOf).slice(0, 16)}Z`;
-  const lines: string[] = [];
-  if (plan.steps.length === 0) lines.push(`${head}: nothing to do`);
-  else {
-    const { rows, bytes } = totalsOf(plan.steps);
-    lines.push(
-      `${head}: ${plural(plan.steps.length, "step")}, ${plural(rows, "row")}, about ${formatBytes(bytes)}`,
-    );
-    const shown = all || plan.steps.length <= STEPS_SHOWN_MAX ? plan.steps.map(lineOf) : byMonth(plan.steps);
-    const cells = shown.map((line) => [
-      formatDays(line.from, line.to),
-      line.rule,
-      line.stages,
-      formatCount(line.rows),
-      formatBytes(line.bytes),
-      line.reason,
-    ]);
-    lines.push(
-      ...formatTable(["day (UTC)", "rule", "stages", "rows", "size", "why"], cells, [3, 4]).map(indent),
-    );
-    if (shown.length < plan.steps.length) lines.push(indent("(by month; --all lists every step)"));
-  }
-  lines.push(...heldText(plan.held));
-  lines.push(...plan.blockers.map((blocker) => `a run would refuse: ${blocker.message}`));
-  return lines;
+  const { rows, bytes } = totalsOf(steps);
+  const size = `${plural(steps.length, "step")}, ${plural(rows, "row")}, about ${formatBytes(bytes)}`;
+  return [
+    `${head}: ${steps.length === 0 ? "nothing to do" : size}`,
+    ...(steps.length === 0 ? [] : all || steps.length <= STEPS_SHOWN_MAX ? eachStep(steps) : byMonth(steps)),
+    ...heldText(held),
+    ...blockers.map((blocker) => `a run would refuse: ${blocker.message}`),
+  ];
 }
 
 const indent = (line: string): string => `  ${line}`;
 
-const lineOf = (step: Step): Line => ({
-  stages: step.stages.join(" > "),
-  rule: step.rule,
-  from: step.day,
-  to: step.day,
-  count: 1,
-  rows: step.rows,
-  bytes: step.bytes,
-  reason: step.reason,
-});
+/** The column `rule` only where there is more to tell than `default`. */
+function withRule(steps: readonly Step[]): (cells: readonly string[], rule: string) => string[] {
+  const isShown = steps.some(({ rule }) => rule !== "default");
+  return ([first = "", ...rest], rule) => (isShown ? [first, rule, ...rest] : [first, ...rest]);
+}
 
-function byMonth(steps: readonly Step[]): Line[] {
-  const groups = new Map<string, Line>();
-  for (const step of steps) {
-    const line = lineOf(step);
-    const key = [line.stages, line.rule, formatDay(step.day).slice(0, 7)].join(" ");
-    const known = groups.get(key);
-    if (known === undefined) groups.set(key, line);
-    else {
-      known.to = step.day;
-      known.count += 1;
-      known.rows += step.rows;
-      known.bytes += step.bytes;
-    }
-  }
-  return [...groups.values()].map((line) =>
-    line.count === 1 ? line : { ...line, reason: `${plural(line.count, "day")}; the first: ${line.reason}` },
+function eachStep(steps: readonly Step[]): string[] {
+  const row = withRule(steps);
+  const header = row(["day (UTC)", "stages", "rows", "size", "why"], "rule");
+  const cells = steps.map(({ day, rule, stages, rows, bytes, reason }) =>
+    row([formatDay(day), stages.join(" > "), formatCount(rows), formatBytes(bytes), reason], rule),
   );
+  return formatTable(header, cells, [header.indexOf("rows"), header.indexOf("size")]).map(indent);
+}
+
+interface Group {
+  readonly first: Step;
+  to: DayUtc;
+  readonly days: Set<DayUtc>;
+  rows: bigint;
+  bytes: bigint;
+}
+
+/** Two steps of one kind differ in numbers only: the same is done to them, for the same kind of reason. */
+function kindOf({ stages, rule, reason }: Step): string {
+  return [stages.join(" > "), rule, reason.replaceAll(/\d+ \w+/g, "#")].join("\n");
+}
+
+function byMonth(steps: readonly Step[]): string[] {
+  const groups = new Map<string, Group>();
+  const reasons = new Map<string, string>();
+  for (const step of steps) {
+    const { day, rows, bytes, reason } = step;
+    const month = `${formatDay(day).slice(0, 7)}\n${kindOf(step)}`;
+    const known = groups.get(month) ?? { first: step, to: day, days: new Set(), rows: 0n, bytes: 0n };
+    known.to = day;
+    known.days.add(day);
+    known.rows += rows;
+    known.bytes += bytes;
+    groups.set(month, known);
+    const kind = kindOf(step);
+    if (!reasons.has(kind)) reasons.set(kind, `why ${formatDay(day)}: ${reason}`);
+  }
+  const row = withRule(steps);
+  const header = row(["day (UTC)", "days", "stages", "rows", "size"], "rule");
+  const cells = [...groups.values()].map(({ first, to, days, rows, bytes }) =>
+    row(
+      [
+        formatDays(first.day, to),
+        formatCount(days.size),
+        first.stages.join(" > "),
+        formatCount(rows),
+        formatBytes(bytes),
+      ],
+      first.rule,
+    ),
+  );
+  const right = ["days", "rows", "size"].map((title) => header.indexOf(title));
+  return [
+    ...formatTable(header, cells, right),
+    ...reasons.values(),
+    "summed up by month; --all lists every step",
+  ].map(indent);
 }
 
 const HELD_SHOWN_MAX = 10;
 
-function heldText(held: readonly Held[]): string[] {
+export function heldText(held: readonly Held[]): string[] {
   if (held.length === 0) return [];
   return [
     `held back: ${plural(held.length, "partition")}`,
@@ -107,7 +119,7 @@ function heldText(held: readonly Held[]): string[] {
       .slice(0, HELD_SHOWN_MAX)
       .map(({ rule, day, reason }) => indent(`${formatDay(day)} ${rule}: ${reason}`)),
     ...(held.length > HELD_SHOWN_MAX
-      ? [indent(`and ${held.length - HELD_SHOWN_MAX} more; --json lists them all`)]
+      ? [indent(`and ${formatCount(held.length - HELD_SHOWN_MAX)} more; --json lists them all`)]
       : []),
   ];
 }

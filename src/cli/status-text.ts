@@ -1,13 +1,14 @@
-/** The state of a pipeline for people: tiers, table, what is overdue, the last runs, leftovers. */
-import { type EpochMicros, formatDay, formatInstant } from "../rows/day.ts";
+/** The state of a pipeline: tiers, what waits for a run, leftovers, the last runs. */
+import { type EpochMicros, type EpochMs, formatDay, formatInstant } from "../rows/day.ts";
 import type { SegmentState } from "../segment/state.ts";
 import type { Status } from "../wiring.ts";
-import { formatBytes, formatCount, formatTable, plural } from "./format.ts";
+import { formatBytes, formatCount, formatTable, jsonLine, plural } from "./format.ts";
 
 export type Tier = "hot" | "warm" | "cold";
 
-/** States whose rows have left the table, by tier; the others are still hot, whatever lies in the archive. */
+/** States of which rows have left the table, by tier; the others are still hot, whatever lies in the archive. */
 const TIER_OF: Readonly<Partial<Record<SegmentState, Tier>>> = {
+  pruning: "warm",
   warm: "warm",
   cooling: "warm",
   cold: "cold",
@@ -27,12 +28,13 @@ export function tiersOf(status: Status): TierLine[] {
   const instant = (micros: EpochMicros | null): string | null =>
     micros === null ? null : formatInstant(micros);
   const archived = (tier: Tier): TierLine => {
-    const mine = totals.filter(({ state }) => TIER_OF[state] === tier);
+    // A segment that is pruned in part counts with the rows that have left the table: each row stands in one line.
+    const mine = totals.filter(({ state, rowsPruned }) => TIER_OF[state] === tier && rowsPruned > 0n);
     const oldest = mine.flatMap((one) => one.oldest ?? []).sort((a, b) => a - b)[0];
     const newest = mine.flatMap((one) => one.newest ?? []).sort((a, b) => b - a)[0];
     return {
       tier,
-      rows: mine.reduce((sum, { rows }) => sum + rows, 0n),
+      rows: mine.reduce((sum, { rowsPruned }) => sum + rowsPruned, 0n),
       bytes: mine.reduce((sum, { bytes }) => sum + bytes, 0n),
       oldest: oldest === undefined ? null : formatDay(oldest),
       newest: newest === undefined ? null : formatDay(newest),
@@ -50,13 +52,47 @@ export function tiersOf(status: Status): TierLine[] {
   return [hot, archived("warm"), archived("cold")];
 }
 
-/** Days that are due and still in the table. */
-export function overdueDays(status: Status): number {
-  return new Set(
-    status.plan.steps
-      .filter(({ segment, stages }) => segment === null && stages.length > 0)
-      .map(({ day }) => day),
-  ).size;
+/** What the next run has to do. */
+export interface Backlog {
+  /** Days that are due and still in the table. */
+  readonly overdueDays: number;
+  /** Segments that an earlier run began and did not finish. */
+  readonly unfinishedSegments: number;
+  /** Warm segments whose records are old enough for the cold class. */
+  readonly dueForCold: number;
+  /** Partitions that are due and stay where they are, with a reason. */
+  readonly held: number;
+}
+
+export function backlogOf({ plan }: Status): Backlog {
+  const fresh = plan.steps.filter(({ segment }) => segment === null);
+  const begun = plan.steps.filter(({ segment }) => segment !== null);
+  const isCooling = (step: (typeof begun)[number]): boolean => step.stages[0] === "transition";
+  return {
+    overdueDays: new Set(fresh.map(({ day }) => day)).size,
+    unfinishedSegments: begun.filter((step) => !isCooling(step)).length,
+    dueForCold: begun.filter(isCooling).length,
+    held: plan.held.length,
+  };
+}
+
+export function statusJson(status: Status): string {
+  const { pipeline, table, census } = status;
+  const iso = (at: EpochMs | null): string | null => (at === null ? null : new Date(at).toISOString());
+  return jsonLine({
+    pipeline,
+    table,
+    tableBytes: census.bytes,
+    tiers: tiersOf(status),
+    ...backlogOf(status),
+    leftovers: census.leftovers,
+    runs: status.runs.map((run) => ({
+      ...run,
+      asOf: formatInstant(run.asOf),
+      startedAt: iso(run.startedAt),
+      finishedAt: iso(run.finishedAt),
+    })),
+  });
 }
 
 export function statusText(status: Status): string[] {
@@ -69,21 +105,32 @@ export function statusText(status: Status): string[] {
     (oldest ?? "").slice(0, 10),
     (newest ?? "").slice(0, 10),
   ]);
-  const overdue = overdueDays(status);
   const leftovers = Object.entries(census.leftovers).filter(([, count]) => count > 0n);
   return [
     `${pipeline}: table ${table}, ${formatBytes(census.bytes)} with indexes and TOAST`,
     ...formatTable(["tier", "rows", "size", "segments", "oldest", "newest"], rows, [1, 2, 3]).map(
       (line) => `  ${line}`,
     ),
-    overdue === 0
-      ? "  overdue: nothing"
-      : `  overdue: ${plural(overdue, "day")}; the next run moves them, \`firnline plan\` shows how`,
+    ...backlogText(backlogOf(status)),
     ...leftovers.map(
       ([kind, count]) =>
         `  leftover: ${plural(count, "row")} with ${LEFTOVER[kind]}; no stage ever moves them`,
     ),
     ...(runs.length === 0 ? ["  runs: none yet"] : ["  last runs:", ...runs.map(runLine)]),
+  ];
+}
+
+function backlogText({ overdueDays, unfinishedSegments, dueForCold, held }: Backlog): string[] {
+  const waiting = [
+    overdueDays > 0 ? `${plural(overdueDays, "day")} to move` : "",
+    unfinishedSegments > 0 ? `${plural(unfinishedSegments, "segment")} to finish` : "",
+    dueForCold > 0 ? `${plural(dueForCold, "segment")} to cool down` : "",
+  ].filter((part) => part !== "");
+  return [
+    waiting.length === 0
+      ? "  overdue: nothing"
+      : `  overdue: ${waiting.join(", ")}; the next run does it, \`firnline plan\` says how`,
+    ...(held === 0 ? [] : [`  held back: ${plural(held, "partition")}; \`firnline plan\` says why`]),
   ];
 }
 
@@ -93,10 +140,24 @@ const LEFTOVER: Readonly<Record<string, string>> = {
   outOfCalendar: "a time before year 1 or after year 9999",
 };
 
-function runLine(run: Status["runs"][number]): string {
-  const started = new Date(run.startedAt).toISOString().slice(0, 19);
-  const took = run.finishedAt === null ? "" : ` in ${((run.finishedAt - run.startedAt) / 1000).toFixed(1)} s`;
-  const { exported = "0", pruned = "0", cooled = "0" } = (run.summary ?? {}) as Record<string, string>;
-  const done = run.summary === null ? "" : `, archived ${exported}, pruned ${pruned}, cooled ${cooled}`;
-  return `    ${started}Z ${run.state}${took}${done}${run.error === null ? "" : `: ${run.error}`}`;
+/** Counts of a run's summary, in the words of `firnline run`. */
+const DONE = {
+  exported: "archived",
+  pruned: "pruned",
+  deleted: "deleted",
+  cooled: "cooled",
+  drift: "drifted chunks",
+} as const;
+
+function runLine({ startedAt, finishedAt, state, summary, error }: Status["runs"][number]): string {
+  const started = new Date(startedAt).toISOString().slice(0, 19);
+  const took = finishedAt === null ? "" : ` in ${((finishedAt - startedAt) / 1000).toFixed(1)} s`;
+  const counts = Object.entries(DONE).flatMap(([name, word]) => {
+    const count = BigInt((summary?.[name] as string | number | undefined) ?? 0);
+    return count > 0n ? [`${word} ${formatCount(count)}`] : [];
+  });
+  const done = summary === null ? "" : `: ${counts.length === 0 ? "nothing moved" : counts.join(", ")}`;
+  // Several findings stand on several lines there.
+  const why = error === null ? "" : `; ${error.replaceAll(/\p{Cc}+/gu, " ")}`;
+  return `    ${started}Z ${state}${took}${done}${why}`;
 }

@@ -39,9 +39,19 @@ export class AuditLog implements AsyncDisposable {
   }
 
   /** Spreads `rows` over `days` days; a remainder goes to the first ones. */
-  async insertDays(first: DayUtc, days: number, rows: number, signal: AbortSignal): Promise<void> {
+  async insertDays(
+    first: DayUtc,
+    days: number,
+    rows: number,
+    signal: AbortSignal,
+    tell: (inserted: number) => void,
+  ): Promise<void> {
+    let inserted = 0;
     for (let index = 0; index < days && !signal.aborted; index += 1) {
-      await this.insertDay(addDays(first, index), Math.floor(rows / days) + (index < rows % days ? 1 : 0));
+      const today = Math.floor(rows / days) + (index < rows % days ? 1 : 0);
+      await this.insertDay(addDays(first, index), today);
+      inserted += today;
+      tell(inserted);
     }
     await this.#client.query("ANALYZE public.audit_logs");
   }

@@ -112,6 +112,15 @@ function bigEndian(value: Uint8Array): bigint {
   return BigInt.asIntN(value.length * 8, result);
 }
 
+function fieldsByRow(exceptions: readonly FieldException[], chunkRows: number): Map<number, Uint8Array> {
+  const fields = new Map<number, Uint8Array>();
+  for (const { row, rows, field } of exceptions) {
+    const payload = fromHex(field);
+    for (let at = row; at < Math.min(row + rows, chunkRows); at += 1) fields.set(at, payload);
+  }
+  return fields;
+}
+
 /**
  * The fields of rows `[from, to)` of a column in COPY layout. `exceptions` are those of this column and chunk, by row
  * within the chunk; each replaces what the file holds.
@@ -126,11 +135,11 @@ export function decodeColumn(
   const out = new RawColumnWriter((to - from) * 12);
   const decode = DECODERS[column.kind] as (out: RawColumnWriter, value: unknown, column: Column) => void;
   const isExpected = EXPECTED[column.kind];
-  const replaced = exceptions.length === 0 ? null : new Map(exceptions.map((one) => [one.row, one.field]));
+  const replaced = exceptions.length === 0 ? null : fieldsByRow(exceptions, to - from);
   for (let index = from; index < to; index += 1) {
     const field = replaced?.get(index - from);
     if (field !== undefined) {
-      out.field(fromHex(field));
+      out.field(field);
       continue;
     }
     const value = values[index];

@@ -1,7 +1,7 @@
 /**
  * From raw fields to Parquet's physical values, for one column of one row group. A field whose value Parquet cannot
- * hold bit for bit becomes an exception: it is written as null (a NaN with payload as NaN) and its bytes go into the
- * manifest. The way back is `decode-values.ts`, which shares no code with this file.
+ * hold bit for bit becomes an exception: it is written as null (a NaN with payload as NaN, a numeric's infinity as its
+ * text) and its bytes go into the manifest. The way back is `decode-values.ts`, which shares no code with this file.
  */
 import type { Column, ValueKind } from "../rows/column.ts";
 import { indexFields, type RawColumn } from "../rows/copy-binary.ts";
@@ -32,7 +32,8 @@ const INT64_MAX = 9_223_372_036_854_775_807n;
 const INT64_MIN = -9_223_372_036_854_775_808n;
 /** Above this the Unix epoch does not fit; infinity, the largest int64, is above it too. */
 const TIMESTAMP_MAX = INT64_MAX - POSTGRES_EPOCH_MICROS;
-const DATE_INFINITY = 2_147_483_647;
+/** The same for days in an int32. */
+const DATE_MAX = 2_147_483_647 - POSTGRES_EPOCH_DAY;
 const DATE_MINUS_INFINITY = -2_147_483_648;
 const FLOAT4_NAN = 0x7fc0_0000;
 const FLOAT8_NAN = 0x7ff8_0000_0000_0000n;
@@ -47,7 +48,8 @@ const instant = ({ view, start }: FieldView): Encoded => {
 };
 
 const ENCODERS: Readonly<Record<Exclude<ValueKind, "decimal">, (field: FieldView) => Encoded>> = {
-  bool: ({ view, start }) => exact(view.getUint8(start) !== 0),
+  bool: ({ bytes, start }) =>
+    bytes[start] === 0 || bytes[start] === 1 ? exact(bytes[start] === 1) : EXCEPTION,
   int2: ({ view, start }) => exact(view.getInt16(start)),
   int4: ({ view, start }) => exact(view.getInt32(start)),
   int8: ({ view, start }) => exact(view.getBigInt64(start)),
@@ -65,15 +67,15 @@ const ENCODERS: Readonly<Record<Exclude<ValueKind, "decimal">, (field: FieldView
     if (parts === null) return EXCEPTION;
     const text = numericToText(parts);
     const back = numericFromText(text);
-    if (back === null || !bytesEqual(encodeNumeric(back), bytes.subarray(start, start + length)))
-      return EXCEPTION;
-    return exact(encoder.encode(text));
+    // An infinity comes with a scale that its text does not tell: readable, and an exception.
+    const restored = back !== null && bytesEqual(encodeNumeric(back), bytes.subarray(start, start + length));
+    return { value: encoder.encode(text), exact: restored };
   },
   timestamptz: instant,
   timestamp: instant,
   date: ({ view, start }) => {
     const day = view.getInt32(start);
-    return day === DATE_INFINITY || day === DATE_MINUS_INFINITY ? EXCEPTION : exact(day + POSTGRES_EPOCH_DAY);
+    return day > DATE_MAX || day === DATE_MINUS_INFINITY ? EXCEPTION : exact(day + POSTGRES_EPOCH_DAY);
   },
   time: ({ view, start }) => exact(view.getBigInt64(start)),
   uuid: (field) => exact(payload(field)),
@@ -119,6 +121,13 @@ export interface EncodedColumn {
   readonly exceptions: FieldException[];
 }
 
+/** A column that is infinity all the way down is one exception a chunk, not one a row (I10). */
+function addException(exceptions: FieldException[], column: number, row: number, field: string): void {
+  const last = exceptions.at(-1);
+  if (last?.field === field && last.row + last.rows === row) last.rows += 1;
+  else exceptions.push({ column, row, rows: 1, field });
+}
+
 /** Encodes the fields of one chunk; `columnIndex` goes into the exceptions. */
 export function encodeColumn(
   column: Column,
@@ -145,7 +154,7 @@ export function encodeColumn(
         : encode({ view, bytes: raw, start, length });
     values.push(encoded.value);
     if (!encoded.exact) {
-      exceptions.push({ column: columnIndex, row, field: toHex(raw.subarray(start, start + length)) });
+      addException(exceptions, columnIndex, row, toHex(raw.subarray(start, start + length)));
     }
   }
   return { values, exceptions };

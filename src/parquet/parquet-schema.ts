@@ -30,11 +30,9 @@ const timestamp = (isAdjustedToUTC: boolean): Physical => ({
 
 const PHYSICAL: Readonly<Record<Exclude<ValueKind, "decimal">, Physical>> = {
   bool: { type: "BOOLEAN" },
-  int2: {
-    type: "INT32",
-    converted_type: "INT_16",
-    logical_type: { type: "INTEGER", bitWidth: 16, isSigned: true },
-  },
+  // Without the logical INTEGER(16): hyparquet-writer gives its width as an i32, and DuckDB and all readers built on
+  // Thrift's generated code then refuse the whole file.
+  int2: { type: "INT32", converted_type: "INT_16" },
   int4: { type: "INT32" },
   int8: { type: "INT64" },
   float4: { type: "FLOAT" },

@@ -6,12 +6,19 @@
  * The file is not trusted: sizes come from the manifest, the footer and pages are capped, and a type that does not fit
  * the manifest's column is `E_FORMAT`.
  */
-import { zstdDecompressSync } from "node:zlib";
-import { type AsyncBuffer, type FileMetaData, parquetMetadata, parquetRead } from "hyparquet";
+import {
+  type AsyncBuffer,
+  type FileMetaData,
+  parquetMetadata,
+  parquetRead,
+  type SchemaElement,
+} from "hyparquet";
 import { FirnlineError } from "../errors.ts";
 import type { RawRows } from "../rows/copy-binary.ts";
 import type { Manifest, ManifestChunk } from "../segment/manifest.ts";
+import { checkPages, inflate } from "./check-pages.ts";
 import { decodeColumn } from "./decode-values.ts";
+import { parquetSchema } from "./parquet-schema.ts";
 
 /** Half-open range of bytes of the object. */
 interface ByteRange {
@@ -24,10 +31,11 @@ export type ReadRange = (range: ByteRange) => Promise<Uint8Array>;
 /** Most footers are smaller than this, so that one request gets them whole. */
 const TAIL_BYTES = 64 * 1024;
 const FOOTER_BYTES_MAX = 256 * 1024 * 1024;
-const PAGE_BYTES_MAX = 1024 * 1024 * 1024;
 const TRAILER_BYTES = 8;
 
 export interface RowGroupLayout extends ByteRange {
+  /** Where each column's pages lie in the object. */
+  readonly columns: readonly ByteRange[];
   readonly rows: number;
   /** Number of the first row in the file. */
   readonly firstRow: number;
@@ -58,31 +66,52 @@ export async function readLayout(manifest: Manifest, read: ReadRange): Promise<S
   const key = manifest.object.key;
   const bytes = Number(manifest.object.bytes);
   if (bytes < TRAILER_BYTES + 4) throw foreign(key, `${bytes} bytes are too few for a Parquet file`);
-  let tail = await read({ start: Math.max(0, bytes - TAIL_BYTES), end: bytes });
+  const readWhole = async (range: ByteRange): Promise<Uint8Array> => {
+    const piece = await read(range);
+    if (piece.length === range.end - range.start) return piece;
+    throw foreign(key, `of bytes ${range.start} to ${range.end} came ${piece.length}`);
+  };
+  let tail = await readWhole({ start: Math.max(0, bytes - TAIL_BYTES), end: bytes });
   const trailer = new DataView(tail.buffer, tail.byteOffset + tail.length - TRAILER_BYTES, TRAILER_BYTES);
   if (trailer.getUint32(4, true) !== 0x31524150) throw foreign(key, "it does not end with PAR1");
   const footerBytes = trailer.getUint32(0, true) + TRAILER_BYTES;
   if (footerBytes > FOOTER_BYTES_MAX || footerBytes > bytes)
     throw foreign(key, `a footer of ${footerBytes} bytes`);
-  if (footerBytes > tail.length) tail = await read({ start: bytes - footerBytes, end: bytes });
-  let metadata: FileMetaData;
+  if (footerBytes > tail.length) tail = await readWhole({ start: bytes - footerBytes, end: bytes });
   try {
-    metadata = parquetMetadata(copyToArrayBuffer(tail.subarray(tail.length - footerBytes)));
+    const metadata = parquetMetadata(copyToArrayBuffer(tail.subarray(tail.length - footerBytes)));
+    requireSchema(manifest, metadata);
+    return { metadata, rowGroups: layRowGroups(manifest, metadata, bytes) };
   } catch (cause) {
+    if (cause instanceof FirnlineError) throw cause;
     throw foreign(key, "its footer cannot be read", cause);
   }
-  for (const element of metadata.schema) {
+}
+
+/** The physical schema must be the one that the manifest's columns have; the logical types are taken off. */
+function requireSchema(manifest: Manifest, metadata: FileMetaData): void {
+  const shape = ({ name, type, type_length, repetition_type, num_children }: SchemaElement): string =>
+    JSON.stringify([
+      name,
+      type,
+      type === "FIXED_LEN_BYTE_ARRAY" ? type_length : null,
+      repetition_type,
+      num_children ?? 0,
+    ]);
+  const [root, ...elements] = metadata.schema;
+  const [, ...expected] = parquetSchema(manifest.columns);
+  const differs = expected.findIndex((element, at) => {
+    const found = elements[at];
+    return found === undefined || shape(found) !== shape(element);
+  });
+  if (differs >= 0 || elements.length !== expected.length || root?.num_children !== elements.length) {
+    const found = elements.map(({ name, type }) => `${name} ${type ?? "(nested)"}`).join(", ");
+    throw foreign(manifest.object.key, `its columns are ${found}`);
+  }
+  for (const element of elements) {
     delete element.converted_type;
     delete element.logical_type;
   }
-  const names = metadata.schema.slice(1).map((element) => element.name);
-  if (
-    names.length !== manifest.columns.length ||
-    manifest.columns.some((column, at) => column.name !== names[at])
-  ) {
-    throw foreign(key, `its columns are ${names.join(", ")}`);
-  }
-  return { metadata, rowGroups: layRowGroups(manifest, metadata, bytes) };
 }
 
 function layRowGroups(manifest: Manifest, metadata: FileMetaData, bytes: number): RowGroupLayout[] {
@@ -101,19 +130,26 @@ function layRowGroups(manifest: Manifest, metadata: FileMetaData, bytes: number)
     const expected = manifest.chunks.slice(chunkFrom, chunkTo).reduce((sum, chunk) => sum + chunk.rows, 0);
     const rows = Number(group.num_rows);
     if (rows !== expected) throw foreign(key, `row group ${index} has ${rows} rows, expected ${expected}`);
-    let start = Number.POSITIVE_INFINITY;
-    let end = 0;
-    for (const { meta_data: column } of group.columns) {
-      if (column === undefined || column.codec !== "ZSTD")
-        throw foreign(key, `row group ${index} is not ZSTD`);
-      const columnStart = Number(column.dictionary_page_offset ?? column.data_page_offset);
-      start = Math.min(start, columnStart);
-      end = Math.max(end, columnStart + Number(column.total_compressed_size));
-    }
-    if (!(start >= lastEnd && start < end && end <= bytes))
-      throw foreign(key, `row group ${index} lies at ${start}`);
-    lastEnd = end;
-    const layout = { start, end, rows, firstRow, chunkFrom, chunkTo };
+    if (group.columns.length !== manifest.columns.length)
+      throw foreign(key, `row group ${index} has ${group.columns.length} columns`);
+    const columns = group.columns.map(({ meta_data: column, file_path: path }, at): ByteRange => {
+      const { name, type } = metadata.schema[at + 1] as SchemaElement;
+      if (column?.codec !== "ZSTD" || column.type !== type || path !== undefined)
+        throw foreign(key, `row group ${index}, column ${name} is not ZSTD or of another type`);
+      if (column.path_in_schema.length !== 1 || column.path_in_schema[0] !== name)
+        throw foreign(
+          key,
+          `row group ${index} has ${column.path_in_schema.join(".")} in the place of ${name}`,
+        );
+      const start = Number(column.dictionary_page_offset ?? column.data_page_offset);
+      const end = start + Number(column.total_compressed_size);
+      if (!(start >= lastEnd && start < end && end <= bytes))
+        throw foreign(key, `row group ${index}, column ${name} lies at ${start}`);
+      lastEnd = end;
+      return { start, end };
+    });
+    const start = (columns[0] as ByteRange).start;
+    const layout = { start, end: lastEnd, columns, rows, firstRow, chunkFrom, chunkTo };
     firstRow += rows;
     chunkFrom = chunkTo;
     return layout;
@@ -139,6 +175,9 @@ export async function decodeRowGroup(
   };
   const pieces = new Map<string, { rowStart: number; data: ArrayLike<unknown> }[]>();
   try {
+    for (const { start, end } of group.columns) {
+      checkPages(bytes.subarray(start - group.start, end - group.start), group.rows);
+    }
     await parquetRead({
       file,
       metadata: layout.metadata,
@@ -153,20 +192,20 @@ export async function decodeRowGroup(
         else known.push(piece);
       },
     });
+    const values = manifest.columns.map((column) =>
+      joinPieces(manifest, column.name, group, pieces.get(column.name)),
+    );
+    const chunks = manifest.chunks.slice(group.chunkFrom, group.chunkTo);
+    let from = 0;
+    return chunks.map((chunk) => {
+      const raw = rawChunk(manifest, chunk, values, from);
+      from += chunk.rows;
+      return raw;
+    });
   } catch (cause) {
     if (cause instanceof FirnlineError) throw cause;
     throw foreign(manifest.object.key, `a row group cannot be decoded (${(cause as Error).message})`, cause);
   }
-  const values = manifest.columns.map((column) =>
-    joinPieces(manifest, column.name, group, pieces.get(column.name)),
-  );
-  const chunks = manifest.chunks.slice(group.chunkFrom, group.chunkTo);
-  let from = 0;
-  return chunks.map((chunk) => {
-    const raw = rawChunk(manifest, chunk, values, from);
-    from += chunk.rows;
-    return raw;
-  });
 }
 
 function rawChunk(
@@ -211,12 +250,6 @@ function joinPieces(
     throw foreign(manifest.object.key, `column ${name} has ${joined.length} values for ${group.rows} rows`);
   }
   return joined;
-}
-
-function inflate(input: Uint8Array, outputLength: number): Uint8Array {
-  if (outputLength > PAGE_BYTES_MAX) throw new Error(`a page of ${outputLength} bytes`);
-  // A page that inflates to more than its header says is an attack or damage: stop there.
-  return zstdDecompressSync(input, { maxOutputLength: Math.max(1, outputLength) });
 }
 
 function copyToArrayBuffer(bytes: Uint8Array): ArrayBuffer {

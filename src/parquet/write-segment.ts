@@ -43,6 +43,40 @@ class DrainingWriter extends ByteWriter {
   }
 }
 
+/** Bounds are truncated to 16 bytes when they are written; a longer prefix changes nothing in the file. */
+const BOUND_BYTES = 64;
+
+const detached = (bound: unknown): unknown =>
+  bound instanceof Uint8Array ? bound.slice(0, isRoundable(bound) ? BOUND_BYTES : undefined) : bound;
+
+/**
+ * The writer rounds a truncated maximum up. It keeps one whole that begins with nothing but the largest byte or the
+ * largest code point, U+10FFFF, as nothing short is above it: a prefix of ours would then be a bound that is too low,
+ * and a reader would skip the row.
+ */
+function isRoundable(bound: Uint8Array): boolean {
+  const largest = [0xff, 0xf4, 0x8f, 0xbf];
+  return bound.subarray(0, 12).some((byte) => !largest.includes(byte));
+}
+
+/**
+ * The writer keeps each row group's bounds until the end, as views into our columns: one short view holds on to
+ * megabytes. Copies of a few bytes let the columns go (I10).
+ */
+function detachBounds(indexes: ParquetWriter["pendingIndexes"]): void {
+  for (const { chunk, columnIndex } of indexes) {
+    const bounds = chunk.meta_data?.statistics as { min_value?: unknown; max_value?: unknown } | undefined;
+    if (bounds !== undefined) {
+      bounds.min_value = detached(bounds.min_value);
+      bounds.max_value = detached(bounds.max_value);
+    }
+    if (columnIndex !== undefined) {
+      columnIndex.min_values = columnIndex.min_values.map(detached) as typeof columnIndex.min_values;
+      columnIndex.max_values = columnIndex.max_values.map(detached) as typeof columnIndex.max_values;
+    }
+  }
+}
+
 export const newHyparquetEncoder: NewSegmentEncoder = (columns, metadata) => {
   const writer = new DrainingWriter(1024 * 1024);
   const schema = parquetSchema(columns);
@@ -66,14 +100,20 @@ export const newHyparquetEncoder: NewSegmentEncoder = (columns, metadata) => {
           data = data.length === 0 ? encoded.values : data.concat(encoded.values);
           exceptions[index]?.push(...encoded.exceptions);
         }
+        // Bounds leave NaN out, which is above all numbers for Postgres and most engines: with bounds, a reader that
+        // looks for large values would skip it.
+        const bounded = !PLAIN_KINDS.has(column.kind) || !data.some(Number.isNaN);
         return {
           name: column.name,
           data,
-          columnIndex: true,
+          statistics: bounded,
+          columnIndex: bounded,
           ...(PLAIN_KINDS.has(column.kind) ? { encoding: "PLAIN" as const } : {}),
         };
       });
+      const written = parquet.pendingIndexes.length;
       await parquet.write({ columnData, rowGroupSize: rows, pageSize: PAGE_BYTES });
+      detachBounds(parquet.pendingIndexes.slice(written));
       return { bytes: writer.drain(), exceptions };
     },
     async finish() {

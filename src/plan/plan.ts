@@ -6,6 +6,7 @@
  */
 import { FirnlineError } from "../errors.ts";
 import { dueDayHot, dueDayWarm } from "../policy/ages.ts";
+import { isDeletedSooner } from "../policy/journaled.ts";
 import type { Policy, Rule } from "../policy/policy.ts";
 import { type DayUtc, type EpochMicros, formatDay } from "../rows/day.ts";
 import type { SegmentState } from "../segment/state.ts";
@@ -71,6 +72,10 @@ export interface PlanInput {
   readonly coldBytesMin: bigint;
   /** `--backfill`: a first run may move more than `FIRST_RUN_DAYS_MAX` days. */
   readonly backfill: boolean;
+  /** The policy as last applied and journaled; null before the first run. */
+  readonly previous?: Policy | null;
+  /** `--confirm-sooner`: the owner knows that the policy lets go of rows sooner than the last one did. */
+  readonly confirmSooner?: boolean;
 }
 
 /** A first run over more days than this is more likely a mistake in the policy than a wish. */
@@ -79,26 +84,28 @@ export const FIRST_RUN_DAYS_MAX = 31;
 const nameOf = (rule: string, day: DayUtc): string => `${rule} ${day}`;
 
 export function makePlan(input: PlanInput): Plan {
-  const held: Held[] = [];
-  const resumed = input.catalog.unfinished.map((segment) => resume(input, segment));
-  const busy = new Map<string, { rowsUnpruned: bigint; states: SegmentState[] }>();
-  for (const segment of input.catalog.unfinished) {
+  const held: Held[] = keptHot(input);
+  const unfinished = inOrder(input.catalog.unfinished);
+  const resumed = unfinished.map((segment) => resume(input, segment));
+  const busy = new Map<string, bigint>();
+  for (const segment of unfinished) {
     if (segment.state === "exporting" || segment.state === "cooling") continue;
     const name = nameOf(segment.rule, segment.dayFrom);
-    const known = busy.get(name) ?? { rowsUnpruned: 0n, states: [] };
-    busy.set(name, {
-      rowsUnpruned: known.rowsUnpruned + segment.rowsUnpruned,
-      states: [...known.states, segment.state],
-    });
+    busy.set(name, (busy.get(name) ?? 0n) + segment.rowsUnpruned);
   }
   const archived = new Set(input.catalog.archived.map(({ rule, day }) => nameOf(rule, day)));
   const moved: Step[] = [];
   for (const partition of due(input)) {
     const { rule, day, rows, ruleOf } = partition;
+    if (!ruleOf.archive && input.policy.prune === "off") {
+      held.push({ rule, day, rows, reason: reasonFor.pruneOff });
+      continue;
+    }
     const open = busy.get(nameOf(rule, day));
     if (open !== undefined) {
-      const more = rows - open.rowsUnpruned;
-      if (more > 0n) held.push({ rule, day, rows: more, reason: reasonFor.lateWhileBusy(more) });
+      const more = rows - open;
+      const lateReason = input.policy.prune === "off" ? reasonFor.lateUnpruned : reasonFor.lateWhileBusy;
+      if (more > 0n) held.push({ rule, day, rows: more, reason: lateReason(more) });
       continue;
     }
     const bytes = rows * BigInt(input.inventory.rowBytes);
@@ -131,6 +138,12 @@ function due(input: PlanInput): DuePartition[] {
     .sort((left, right) => left.day - right.day || compareText(left.rule, right.rule));
 }
 
+/** Oldest day first, whatever order the catalog tells them in. */
+const inOrder = (segments: readonly PlannedSegment[]): PlannedSegment[] =>
+  segments.toSorted(
+    (left, right) => left.dayFrom - right.dayFrom || compareText(left.segment, right.segment),
+  );
+
 const compareText = (left: string, right: string): number => (left < right ? -1 : left > right ? 1 : 0);
 
 function isDueForCold(input: PlanInput, rule: Rule | undefined, dayTo: DayUtc): boolean {
@@ -148,7 +161,7 @@ function stagesFor(input: PlanInput, rule: Rule, day: DayUtc): Stage[] {
 /** The rest of the way of a segment that an earlier run began. */
 function resume(input: PlanInput, segment: PlannedSegment): Step {
   const rule = input.policy.rules.find(({ name }) => name === segment.rule);
-  const prunes = input.policy.prune !== "off";
+  const prunes = input.policy.prune !== "off" && !isKeptHot(input, rule, segment.dayTo);
   const rest: Stage[] = prunes
     ? ["prune", ...(isDueForCold(input, rule, segment.dayTo) ? (["transition"] as const) : [])]
     : [];
@@ -173,12 +186,29 @@ function resume(input: PlanInput, segment: PlannedSegment): Step {
   };
 }
 
+/** The policy may keep rows hot for longer now than when the segment was begun: then they stay. */
+function isKeptHot(input: PlanInput, rule: Rule | undefined, dayTo: DayUtc): boolean {
+  return rule !== undefined && dayTo > dueDayHot(rule, input.asOf);
+}
+
+/** Verified segments whose rows stay in the table for now. */
+function keptHot(input: PlanInput): Held[] {
+  if (input.policy.prune === "off") return [];
+  return inOrder(input.catalog.unfinished).flatMap((segment) => {
+    const rule = input.policy.rules.find(({ name }) => name === segment.rule);
+    const isOpen = segment.state !== "exporting" && segment.state !== "cooling";
+    if (!isOpen || rule === undefined || !isKeptHot(input, rule, segment.dayTo)) return [];
+    const { rule: name, dayFrom: day, rowsUnpruned: rows } = segment;
+    return [{ rule: name, day, rows, reason: reasonFor.keptHot(rule.hotDays) }];
+  });
+}
+
 function cool(input: PlanInput, held: Held[]): Step[] {
   const { cold } = input.policy;
   if (cold === null) return [];
   const bytesMin = cold.objectBytesMin ?? input.coldBytesMin;
   const steps: Step[] = [];
-  for (const segment of input.catalog.dueForCold) {
+  for (const segment of inOrder(input.catalog.dueForCold)) {
     const rule = input.policy.rules.find(({ name }) => name === segment.rule);
     const { rule: name, dayFrom: day, rows } = segment;
     const bytes = segment.object?.bytes ?? 0n;
@@ -205,6 +235,24 @@ function cool(input: PlanInput, held: Held[]): Step[] {
 }
 
 function blockersFor(input: PlanInput, moved: readonly Step[]): FirnlineError[] {
+  return [...soonerBlockers(input), ...backfillBlockers(input, moved)];
+}
+
+/** I12: nothing is deleted sooner than the last applied policy said, unless a person confirms it. */
+function soonerBlockers(input: PlanInput): FirnlineError[] {
+  if (input.previous === null || input.previous === undefined || input.confirmSooner === true) return [];
+  return isDeletedSooner(input.previous, input.policy).map(
+    ({ subject, reason }) =>
+      new FirnlineError({
+        code: "E_POLICY",
+        subject: `pipeline ${input.policy.pipeline}, ${subject}`,
+        problem: reason,
+        hint: "If that is meant, run once with --confirm-sooner; if not, put the policy back",
+      }),
+  );
+}
+
+function backfillBlockers(input: PlanInput, moved: readonly Step[]): FirnlineError[] {
   const days = new Set(moved.map(({ day }) => day));
   if (input.catalog.everMoved || input.backfill || days.size <= FIRST_RUN_DAYS_MAX) return [];
   const first = moved[0]?.day as DayUtc;

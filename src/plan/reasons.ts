@@ -25,6 +25,10 @@ export const reasonFor = {
   late: (count: bigint): string => `${rows(count)} came in after the day was pruned`,
   lateWhileBusy: (count: bigint): string =>
     `${rows(count)} more than its open segments hold; moved by the next run`,
+  lateUnpruned: (count: bigint): string =>
+    `${rows(count)} more than its segments hold; prune: off archives a day once, so they stay hot`,
+  keptHot: (keepDays: number): string => `archived already, but hot keeps ${days(keepDays)} now`,
+  pruneOff: "prune: off deletes nothing, not even the rows of a delete-only rule",
   resume: (state: SegmentState, unpruned: bigint): string =>
     state === "pruning" ? `${RESUME[state]}, ${rows(unpruned)} left` : RESUME[state],
   cool: (keepDays: number, day: DayUtc, asOf: EpochMicros, storageClass: string): string =>

@@ -17,12 +17,19 @@ export interface DatabaseOptions {
   readonly lockTimeoutMs: number;
   /** Longest silence of the server within a COPY, in milliseconds. */
   readonly copySilenceMs: number;
+  /** Longest answer to one statement, in milliseconds; a network that swallows answers must not hang a run. */
+  readonly statementMs: number;
+  /** A process that is frozen within a writing transaction is thrown out after this, in milliseconds. */
+  readonly idleInTransactionMs: number;
 }
 
+/** BEGIN, COMMIT and the like answer at once, or never. */
+const CONTROL_MS = 60_000;
+
 /**
- * Settings that could change the bytes or the text of a value, or hide rows. Each transaction pins them all; see
- * hazards 12, 18 and 28. They are written as SET LOCAL and not as set_config(): that would take a snapshot before the
- * table is locked.
+ * Settings that could change the bytes or the text of a value, or the words of a definition, or hide rows. Each
+ * transaction pins them all; see hazards 12, 18 and 28. They are written as SET LOCAL and not as set_config(): that
+ * would take a snapshot before the table is locked.
  */
 const PINS = [
   "SET LOCAL row_security = off",
@@ -36,6 +43,8 @@ const PINS = [
   "SET LOCAL client_encoding = 'UTF8'",
   "SET LOCAL standard_conforming_strings = on",
   "SET LOCAL xmloption = 'content'",
+  // The names of types and the spelling of predicates go into manifests and fingerprints.
+  "SET LOCAL quote_all_identifiers = off",
 ];
 
 export type TransactionMode = "read write" | "repeatable read, read only" | "repeatable read, read write";
@@ -56,10 +65,15 @@ export interface QueryResult {
 export class Transaction {
   readonly #client: pg.PoolClient;
   readonly #copySilenceMs: number;
+  readonly #statementMs: number;
 
-  constructor(client: pg.PoolClient, copySilenceMs: number) {
+  constructor(
+    client: pg.PoolClient,
+    limits: { readonly copySilenceMs: number; readonly statementMs: number },
+  ) {
     this.#client = client;
-    this.#copySilenceMs = copySilenceMs;
+    this.#copySilenceMs = limits.copySilenceMs;
+    this.#statementMs = limits.statementMs;
   }
 
   /** One statement, always by the extended protocol: it cannot smuggle a second one. */
@@ -69,6 +83,7 @@ export class Transaction {
         text,
         values: [...values],
         queryMode: "extended",
+        query_timeout: this.#statementMs,
       } as pg.QueryConfig);
       return { rows: result.rows, rowCount: result.rowCount ?? 0 };
     } catch (error) {
@@ -79,7 +94,7 @@ export class Transaction {
   /** A script of our own, from a file of ours: several statements without parameters. */
   async script(text: string, op: string): Promise<void> {
     try {
-      await this.#client.query(text);
+      await this.#client.query({ text, query_timeout: this.#statementMs } as pg.QueryConfig);
     } catch (error) {
       throw databaseError(error, op);
     }
@@ -91,6 +106,7 @@ export class Transaction {
    */
   async *copy(text: string, op: string): AsyncGenerator<Uint8Array, void, undefined> {
     const stream = this.#client.query(copyTo(text));
+    const answered = commandAnswered(stream);
     let finished = false;
     const destroy = (): void => {
       (
@@ -104,6 +120,8 @@ export class Transaction {
         yield piece;
         watchdog = setTimeout(destroy, this.#copySilenceMs);
       }
+      // The rows end before the command does: a constraint that refuses a DELETE speaks up only now.
+      await answered;
       finished = true;
     } catch (error) {
       finished = true;
@@ -115,9 +133,26 @@ export class Transaction {
   }
 }
 
+/** Resolves when the server is ready for the next statement, rejects with an error that comes after the rows. */
+function commandAnswered(stream: ReturnType<typeof copyTo>): Promise<void> {
+  const query = stream as unknown as { handleError(error: Error): void; handleReadyForQuery(): void };
+  const handleError = query.handleError.bind(stream);
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  // Whoever stops early never waits for it.
+  promise.catch(() => {});
+  stream.on("error", reject);
+  query.handleError = (error) => {
+    reject(error);
+    if (!stream.readableEnded) handleError(error);
+  };
+  query.handleReadyForQuery = resolve;
+  return promise;
+}
+
 export class Database implements AsyncDisposable {
   readonly #pool: pg.Pool;
   readonly #options: DatabaseOptions;
+  #raisesCommit: boolean | undefined;
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
@@ -139,7 +174,7 @@ export class Database implements AsyncDisposable {
    * does for a failed transaction, is an error here and not a success.
    */
   async transaction<T>(mode: TransactionMode, op: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const client = await this.#connect(op);
+    const client = await this.#connect();
     // A checked-out client emits its own errors; without a listener they would end the process.
     let broken: Error | undefined;
     const onError = (error: Error): void => {
@@ -147,12 +182,14 @@ export class Database implements AsyncDisposable {
     };
     client.on("error", onError);
     try {
-      await client.query(BEGIN[mode]);
-      await client.query(
-        [...PINS, `SET LOCAL lock_timeout = ${Math.trunc(this.#options.lockTimeoutMs)}`].join("; "),
-      );
-      const result = await work(new Transaction(client, this.#options.copySilenceMs));
-      const { command } = await client.query("COMMIT");
+      const control = async (text: string): Promise<pg.QueryResult> =>
+        await client.query({ text, query_timeout: CONTROL_MS } as pg.QueryConfig);
+      // SHOW takes no snapshot. A COMMIT that does not wait for the disk could be lost after the journal knew of it.
+      this.#raisesCommit ??= (await control("SHOW synchronous_commit")).rows[0]?.synchronous_commit === "off";
+      await control(BEGIN[mode]);
+      await control([...PINS, ...this.#limits(mode)].join("; "));
+      const result = await work(new Transaction(client, this.#options));
+      const { command } = await control("COMMIT");
       if (command !== "COMMIT") {
         throw new FirnlineError({
           code: "E_DATABASE",
@@ -177,11 +214,21 @@ export class Database implements AsyncDisposable {
     return await this.transaction("read write", op, async (tx) => await tx.query(text, values, op));
   }
 
-  async #connect(op: string): Promise<pg.PoolClient> {
+  #limits(mode: TransactionMode): string[] {
+    const limits = [`SET LOCAL lock_timeout = ${Math.trunc(this.#options.lockTimeoutMs)}`];
+    if (mode === "read write") {
+      const idleMs = Math.trunc(this.#options.idleInTransactionMs);
+      limits.push(`SET LOCAL idle_in_transaction_session_timeout = ${idleMs}`);
+      if (this.#raisesCommit === true) limits.push("SET LOCAL synchronous_commit = on");
+    }
+    return limits;
+  }
+
+  async #connect(): Promise<pg.PoolClient> {
     try {
       return await this.#pool.connect();
     } catch (error) {
-      throw databaseError(error, `${op}: connect`);
+      throw databaseError(error, "connect");
     }
   }
 

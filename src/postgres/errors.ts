@@ -5,6 +5,8 @@ interface DriverError {
   readonly code?: string;
   readonly message?: string;
   readonly detail?: string;
+  /** Of a host with several addresses: why each of them failed. The error itself has no message then. */
+  readonly errors?: readonly DriverError[];
 }
 
 /** The statement may succeed when it is sent again: conflicts, and connections that broke. */
@@ -40,8 +42,25 @@ const HINTS: Readonly<Record<string, { code: ErrorCode; hint: string }>> = {
     hint: "The statement was cancelled or ran into statement_timeout; run again",
   },
   "53100": { code: "E_CAPACITY", hint: "The database's disk is full; free space, then run again" },
-  ECONNREFUSED: { code: "E_DATABASE", hint: "Is the server running, and are host and port right" },
+  ECONNREFUSED: {
+    code: "E_DATABASE",
+    hint: "Check that the server runs, and host and port in the connection variable",
+  },
   ENOTFOUND: { code: "E_DATABASE", hint: "Check the host name in the connection variable" },
+  EAI_AGAIN: { code: "E_DATABASE", hint: "Names cannot be resolved just now; check DNS, then run again" },
+  EHOSTUNREACH: { code: "E_DATABASE", hint: "Check the network, and the host in the connection variable" },
+  ENETUNREACH: { code: "E_DATABASE", hint: "Check the network, and the host in the connection variable" },
+  ETIMEDOUT: { code: "E_DATABASE", hint: "Check the network, and the host in the connection variable" },
+  ENOENT: {
+    code: "E_DATABASE",
+    hint: "Check the paths of sockets and certificates in the connection variable",
+  },
+  ERR_INVALID_URL: {
+    code: "E_INPUT",
+    hint:
+      "Write postgres://user:password@host:5432/database in the connection variable, with / ? # @ : % and blanks of " +
+      "the password percent-encoded",
+  },
 };
 
 export function sqlState(error: unknown): string | undefined {
@@ -53,16 +72,22 @@ export function sqlState(error: unknown): string | undefined {
 export function databaseError(error: unknown, op: string): FirnlineError {
   if (error instanceof FirnlineError) return error;
   const driver = error as DriverError;
-  const state = sqlState(error);
+  // A URL's percent signs are the other thing that the driver cannot read.
+  const state = error instanceof URIError ? "ERR_INVALID_URL" : sqlState(error);
   const known = state === undefined ? undefined : HINTS[state];
-  const lost = state === undefined && /terminated|timeout|ended|closed/i.test(driver.message ?? "");
-  const message = (driver.message ?? String(error)).replace(/[.\s]+$/, "");
+  const whole = driver.message || driver.errors?.map((one) => one.message).join(", ") || String(error);
+  // Node names the system call, which the operation says already.
+  const said = whole.replaceAll(/\bconnect (?=E[A-Z]+ )/g, "").replace(/[.\s]+$/, "");
+  const lost = state === undefined && /terminated|timeout|ended|closed/i.test(said);
   return new FirnlineError({
     code: known?.code ?? "E_DATABASE",
     subject: "postgres",
-    problem: `${op}: ${message}${driver.detail === undefined ? "" : ` (${driver.detail.replace(/[.\s]+$/, "")})`}`,
+    problem: `${op}: ${said}${driver.detail === undefined ? "" : ` (${driver.detail.replace(/[.\s]+$/, "")})`}`,
     hint:
       known?.hint ??
+      (/SSL|TLS|certificate/i.test(said)
+        ? "Check sslmode and certificates in the connection variable"
+        : null) ??
       (lost ? "The connection broke; run again" : "See the server's log; nothing was deleted by this step"),
     op,
     retryable: lost || (state !== undefined && RETRYABLE.has(state)),

@@ -1,5 +1,5 @@
 /** The answer's file: written under a temporary name, hashed on the way, and renamed only when it is complete. */
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { FirnlineError } from "../errors.ts";
 import { toHex } from "../rows/hex.ts";
@@ -15,6 +15,7 @@ export class OutputFile implements AsyncDisposable {
   #hash: Sha256;
   #buffer = "";
   #open = true;
+  #published = false;
   bytes = 0n;
 
   private constructor(path: string, temporary: string, file: FileHandle, newHash: NewSha256) {
@@ -27,16 +28,22 @@ export class OutputFile implements AsyncDisposable {
   /** `unique` makes the temporary name this retrieval's own. The file is private: 0600. */
   static async open(path: string, unique: string, newHash: NewSha256): Promise<OutputFile> {
     const temporary = `${path}.${unique}.partial`;
-    try {
-      return new OutputFile(path, temporary, await open(temporary, "wx", 0o600), newHash);
-    } catch (cause) {
-      throw new FirnlineError({
+    const fail = (problem: string, cause?: unknown): FirnlineError =>
+      new FirnlineError({
         code: "E_INPUT",
         subject: `--out ${path}`,
-        problem: `it cannot be written (${(cause as Error).message})`,
+        problem,
         hint: "Name a file in a folder that exists and that you may write to",
         cause,
       });
+    const found = await lstat(path).catch(() => null);
+    // The name is taken by a rename, which would replace a pipe, a device or a link instead of writing into it.
+    if (found !== null && !found.isFile())
+      throw fail("there is something else than a regular file of that name");
+    try {
+      return new OutputFile(path, temporary, await open(temporary, "wx", 0o600), newHash);
+    } catch (cause) {
+      throw fail(`it cannot be written (${(cause as Error).message})`, cause);
     }
   }
 
@@ -45,24 +52,31 @@ export class OutputFile implements AsyncDisposable {
     if (this.#buffer.length >= BUFFER_CHARACTERS) await this.#flush();
   }
 
-  /** Makes it durable and gives it its name. Returns the SHA-256 of its bytes. */
-  async complete(): Promise<string> {
+  /** Makes its bytes durable, still under the temporary name. Returns their SHA-256. */
+  async finish(): Promise<string> {
     await this.#flush();
     await this.#file.sync();
-    await this.#file.close();
-    this.#open = false;
-    await rename(this.#temporary, this.#path);
-    const folder = await open(dirname(this.#path), "r");
-    await folder.sync().finally(async () => await folder.close());
+    await this.#close();
     return toHex(this.#hash.digest());
   }
 
-  /** Without `complete`, nothing is left. */
+  /** Gives the finished file its name. */
+  async publish(): Promise<void> {
+    await rename(this.#temporary, this.#path);
+    this.#published = true;
+    const folder = await open(dirname(this.#path), "r");
+    await folder.sync().finally(async () => await folder.close());
+  }
+
+  /** Without `publish`, nothing is left. */
   async [Symbol.asyncDispose](): Promise<void> {
-    if (!this.#open) return;
+    await this.#close();
+    if (!this.#published) await rm(this.#temporary, { force: true });
+  }
+
+  async #close(): Promise<void> {
+    if (this.#open) await this.#file.close();
     this.#open = false;
-    await this.#file.close();
-    await rm(this.#temporary, { force: true });
   }
 
   async #flush(): Promise<void> {

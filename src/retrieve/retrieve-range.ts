@@ -6,10 +6,10 @@
  * only where the catalog says pruned. So a row that is moved while we look is seen exactly once, and a row that came
  * late is seen too (hazard 1).
  */
+import { requireOwner, requireSameReading } from "../catalog/owner.ts";
 import type { ReadableSegment } from "../catalog/port.ts";
 import { FirnlineError } from "../errors.ts";
 import type { SourceTable } from "../hot/port.ts";
-import type { Column } from "../rows/column.ts";
 import {
   addDays,
   type DayUtc,
@@ -19,16 +19,17 @@ import {
   formatInstant,
   POSTGRES_EPOCH_MICROS,
 } from "../rows/day.ts";
-import { bytesEqual } from "../rows/hex.ts";
-import { decodeNumeric, numericToText } from "../rows/numeric.ts";
 import { checkpoint, type Environment, timestamp } from "../environment.ts";
 import { readArchived } from "./archived-rows.ts";
+import { evidenceText } from "./evidence.ts";
 import { ndjsonRow } from "./formats/ndjson.ts";
+import { type PreparedFilter, prepareFilters } from "./filters.ts";
 import { type LazySource, type MergeCounts, mergeRows } from "./merge.ts";
 import { OutputFile } from "./output-file.ts";
-import type { Filter, RangeRequest } from "./request.ts";
+import type { RangeRequest } from "./request.ts";
 import { restoreSegments } from "./restore.ts";
 import { RowCursor } from "./row-cursor.ts";
+import { requireSameHistory } from "./same-history.ts";
 import { Spool } from "./spool.ts";
 
 export interface RetrieveOptions {
@@ -54,6 +55,8 @@ export interface RetrieveResult {
   readonly conflicting: bigint;
   readonly sha256: string;
   readonly bytes: bigint;
+  /** File that says what the answer was made of; see `evidence.ts`. */
+  readonly evidence: string;
 }
 
 const RESTORE_ROUNDS_MAX = 3;
@@ -63,15 +66,49 @@ export async function retrieveRange<Tx>(
   environment: Environment<Tx>,
   options: RetrieveOptions,
 ): Promise<RetrieveResult> {
-  const { catalog, clock, hot, newUuid, policy } = environment;
+  const { archive, catalog, clock, hot, newHash, newUuid, policy, writer } = environment;
   const source = await hot.describe();
-  if ((await catalog.pipeline(policy.pipeline)) === null) throw neverRun(policy.pipeline);
-  const filters = await prepareFilters(environment, source, options.request.where);
+  const pipeline = await catalog.pipeline(policy.pipeline);
+  if (pipeline === null) throw neverRun(policy.pipeline);
+  requireOwner(pipeline, source.identity, archive.url);
+  requireSameReading(pipeline, policy);
+  const filters = await prepareFilters(hot, source, options.request.where);
   const retrieval = { retrieval: newUuid(), requestedBy: options.requestedBy, ...options.request };
   await catalog.startRetrieval(policy.pipeline, retrieval);
   try {
-    const result = await answer(environment, source, filters, options, retrieval.retrieval);
-    await catalog.finishRetrieval(policy.pipeline, retrieval, result, timestamp(clock));
+    // Both files are made before the long work, so that a name that cannot be written is known at once.
+    await using out = await OutputFile.open(options.out, retrieval.retrieval, newHash);
+    await using evidence = await OutputFile.open(
+      `${options.out}.evidence.json`,
+      retrieval.retrieval,
+      newHash,
+    );
+    const { result, segments } = await answer(
+      environment,
+      source,
+      filters,
+      options,
+      retrieval.retrieval,
+      out,
+    );
+    const at = timestamp(clock);
+    await evidence.write(
+      evidenceText({
+        ...retrieval,
+        // Read anew: the journal may have gone on while we read, and it names every segment that we used.
+        pipeline: (await catalog.pipeline(policy.pipeline)) ?? pipeline,
+        at,
+        writer,
+        range: { time: policy.source.time, from: result.from, to: result.to },
+        answer: result,
+        rowsFrom: result.rowsFrom,
+        segments,
+      }),
+    );
+    await evidence.finish();
+    await evidence.publish();
+    await out.publish();
+    await catalog.finishRetrieval(policy.pipeline, retrieval, result, at);
     return result;
   } catch (error) {
     const outcome = { error: (error as Error).message };
@@ -87,15 +124,14 @@ async function answer<Tx>(
   filters: readonly PreparedFilter[],
   options: RetrieveOptions,
   retrieval: string,
-): Promise<RetrieveResult> {
+  out: OutputFile,
+): Promise<{ result: RetrieveResult; segments: ReadableSegment[] }> {
   const { archive, catalog, newHash, policy } = environment;
   const { pipeline } = policy;
   const { request, signal } = options;
   const dayFrom = dayOf(request.from);
   const dayTo = dayOf((request.to - 1n) as EpochMicros);
   await using spool = await Spool.open(options.temporary, newHash, source.columns.length);
-  // The file is made before the long work, so that a wrong name is known at once.
-  await using out = await OutputFile.open(options.out, retrieval, newHash);
   const limits = await environment.hot.timeLimits(source, request);
   let restored = 0;
   let segments: ReadableSegment[] = [];
@@ -115,12 +151,13 @@ async function answer<Tx>(
         if (!settled && round < RESTORE_ROUNDS_MAX) return null;
         const names = found.map(({ record }) => record.segment);
         await catalog.pinSegments(tx, pipeline, retrieval, names);
-        return found;
+        return { found, head: await catalog.journalHead(tx, pipeline) };
       },
       async (chunks) => await spool.write(chunks),
     );
     if (first !== null) {
-      segments = first;
+      await requireSameHistory(environment, first.head);
+      segments = first.found;
       break;
     }
     spool.reset();
@@ -152,8 +189,8 @@ async function answer<Tx>(
     }
   }
   checkpoint(signal);
-  const sha256 = await out.complete();
-  return {
+  const sha256 = await out.finish();
+  const result: RetrieveResult = {
     retrieval,
     from: formatInstant(request.from),
     to: formatInstant(request.to),
@@ -164,51 +201,14 @@ async function answer<Tx>(
     ...counts,
     sha256,
     bytes: out.bytes,
+    evidence: `${options.out}.evidence.json`,
   };
+  return { result, segments };
 }
 
 /** The first value that a segment's rows may have. A plain timestamp may be off by its zone: open it a day early. */
 function notBefore(source: SourceTable, day: DayUtc): bigint {
   return dayStart(source.zone === null ? day : addDays(day, -1)) - POSTGRES_EPOCH_MICROS;
-}
-
-type PreparedFilter = (row: RowCursor) => boolean;
-
-async function prepareFilters<Tx>(
-  environment: Environment<Tx>,
-  source: SourceTable,
-  where: readonly Filter[],
-): Promise<PreparedFilter[]> {
-  const filters: PreparedFilter[] = [];
-  for (const { column: name, value } of where) {
-    const index = source.columns.findIndex((column) => column.name === name);
-    const column = source.columns[index];
-    if (column === undefined) {
-      throw new FirnlineError({
-        code: "E_INPUT",
-        subject: `--where ${name}`,
-        problem: `there is no such column (found ${source.columns.map((one) => one.name).join(", ")})`,
-        hint: "Check its spelling; names are case-sensitive",
-      });
-    }
-    const wanted = await environment.hot.encodeValue(source, column, value);
-    filters.push((row) => !row.isNull(index) && sameValue(column, row.field(index), wanted));
-  }
-  return filters;
-}
-
-/** Equality as Postgres has it for the fields that occur: bytes, but a numeric's trailing zeros do not count. */
-function sameValue(column: Column, field: Uint8Array, wanted: Uint8Array): boolean {
-  if (column.kind !== "numeric" && column.kind !== "decimal") return bytesEqual(field, wanted);
-  const [left, right] = [field, wanted].map((bytes) => {
-    const parts = decodeNumeric(bytes, 0, bytes.length);
-    return parts === null
-      ? null
-      : numericToText(parts)
-          .replace(/(\.\d*?)0+$/, "$1")
-          .replace(/\.$/, "");
-  });
-  return left !== null && left === right;
 }
 
 function neverRun(pipeline: string): FirnlineError {

@@ -27,7 +27,15 @@ export class Spool implements AsyncDisposable {
 
   static async open(temporary: string, newHash: NewSha256, columns: number): Promise<Spool> {
     // mkdtemp makes it 0700: rows of an audit log are nobody else's business.
-    const directory = await mkdtemp(join(temporary, "firnline-spool-"));
+    const directory = await mkdtemp(join(temporary, "firnline-spool-")).catch((cause: Error) => {
+      throw new FirnlineError({
+        code: "E_INPUT",
+        subject: temporary,
+        problem: `the spool for hot rows cannot be made there (${cause.message})`,
+        hint: "Name a folder that you may write to in FIRNLINE_TMPDIR",
+        cause,
+      });
+    });
     const flags = constants.O_RDWR | constants.O_CREAT | constants.O_EXCL;
     return new Spool(directory, await open(join(directory, "hot-rows"), flags, 0o600), newHash, columns);
   }

@@ -63,7 +63,7 @@ export interface AttributeFacts {
   /** `''`, `s` (stored) or `v` (virtual). */
   readonly generated: string;
   readonly notNull: boolean;
-  /** Names of all types that the column's type contains, at any depth, itself included. */
+  /** Names of all types that the column's type contains, at any depth, itself included; a user's with its schema. */
   readonly contains: readonly string[];
   /** Names of contained types whose output function is volatile. */
   readonly unstable: readonly string[];
@@ -93,7 +93,7 @@ const SYSTEM_KINDS: Readonly<Record<string, ValueKind>> = {
 const BINARY_WITH_TEXT: ReadonlySet<string> = new Set(["interval", "money", "timetz"]);
 
 /** `lo` owns a large object, reg* types name catalog rows: neither means anything once it has left the database. */
-const isCatalogReference = (name: string): boolean => name === "lo" || /^reg[a-z]+$/.test(name);
+const isCatalogReference = (name: string): boolean => name.endsWith(".lo") || /^reg[a-z]+$/.test(name);
 
 const DECIMAL_PRECISION_MAX = 38;
 
@@ -174,17 +174,19 @@ export function mapColumn(table: string, attribute: AttributeFacts): Column[] {
 /** All columns of the table in attribute order; refuses two columns of one name (a real `x__text` beside an interval `x`). */
 export function mapColumns(table: string, attributes: readonly AttributeFacts[]): Column[] {
   const columns = attributes.flatMap((attribute) => mapColumn(table, attribute));
-  const seen = new Set<string>();
+  const seen = new Map<string, Column>();
   for (const column of columns) {
-    if (seen.has(column.name)) {
+    const other = seen.get(column.name);
+    if (other !== undefined) {
+      const derived = other.select === "text" ? other : column;
       throw new FirnlineError({
         code: "E_TYPE",
         subject: `${table}.${column.name}`,
         problem: `the archive's column ${column.name} would stand for two columns of the table`,
-        hint: `Rename the table's column ${column.name}; the name is needed for the text of ${column.attribute}`,
+        hint: `Rename the table's column ${column.name}; the name is needed for the text of ${derived.attribute}`,
       });
     }
-    seen.add(column.name);
+    seen.set(column.name, column);
   }
   return columns;
 }

@@ -141,6 +141,9 @@ export class CopyBinaryDecoder {
     for (let index = 0; index < SIGNATURE.length; index += 1) {
       if (this.#buffer[this.#start + index] !== SIGNATURE[index]) throw malformed("the signature is wrong");
     }
+    // The upper half says that a reader must know the flag; one of old stood for an OID in front of each row.
+    const flags = this.#view.getUint32(this.#start + SIGNATURE.length);
+    if (flags > 0xffff) throw malformed(`unknown header flags 0x${flags.toString(16)}`);
     const extension = this.#view.getInt32(this.#start + SIGNATURE.length + 4);
     if (extension !== 0) throw malformed(`an unknown header extension of ${extension} bytes`);
     this.#start += HEADER_BYTES;
@@ -201,7 +204,8 @@ export function indexFields(column: RawColumn, rows: number): FieldIndex {
   const view = new DataView(column.buffer, column.byteOffset, column.byteLength);
   let at = 0;
   for (let row = 0; row < rows; row += 1) {
-    const length = view.getInt32(at);
+    const length = at + 4 <= column.length ? view.getInt32(at) : Number.NEGATIVE_INFINITY;
+    if (length < -1) throw malformed(`a raw column of ${rows} rows is broken at row ${row}`);
     starts[row] = at + 4;
     lengths[row] = length;
     at += 4 + (length > 0 ? length : 0);

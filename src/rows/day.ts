@@ -113,22 +113,29 @@ export function formatInstant(instant: EpochMicros): string {
   return `${year}-${pad(date.month, 2)}-${pad(date.day, 2)}T${clockOf(instant - dayStart(day))}Z`;
 }
 
-/**
- * A timestamp in the form that Postgres reads under `DateStyle = ISO`: years before 1 are written as `BC`.
- * No zone is appended; the caller adds `+00` for a timestamptz.
- */
+/** A day in the form that Postgres reads under `DateStyle = ISO`: years before 1 are written as `BC`. */
+export function formatPostgresDate(day: DayUtc): string {
+  const [date, era] = postgresDate(day);
+  return date + era;
+}
+
+/** A timestamp in that form. No zone is appended; the caller adds `+00` for a timestamptz. */
 export function formatPostgresTimestamp(instant: EpochMicros): string {
   const day = dayOf(instant);
-  const date = civilFromDay(day);
-  const bc = date.year <= 0;
-  const year = pad(bc ? 1 - date.year : date.year, 4);
-  return `${year}-${pad(date.month, 2)}-${pad(date.day, 2)} ${clockOf(instant - dayStart(day))}${bc ? " BC" : ""}`;
+  const [date, era] = postgresDate(day);
+  return `${date} ${clockOf(instant - dayStart(day))}${era}`;
+}
+
+function postgresDate(dayUtc: DayUtc): [date: string, era: string] {
+  const { year, month, day } = civilFromDay(dayUtc);
+  const bc = year <= 0;
+  return [`${pad(bc ? 1 - year : year, 4)}-${pad(month, 2)}-${pad(day, 2)}`, bc ? " BC" : ""];
 }
 
 /** Reads an RFC 3339 instant with up to six digits of a second and a zone (`Z`, `+02:00`); throws `E_INPUT`. */
 export function parseInstant(text: string, subject = "instant"): EpochMicros {
   const match =
-    /^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?([Zz]|[+-]\d{2}:?\d{2})$/.exec(
+    /^(\d{4}-\d{2}-\d{2})[Tt ](\d{2}):(\d{2})(?::(\d{2})(?:\.(\d{1,6}))?)?([Zz]|[+-](?:[01]\d|2[0-3]):?[0-5]\d)$/.exec(
       text,
     );
   const hour = Number(match?.[2]);

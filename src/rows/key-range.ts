@@ -10,7 +10,7 @@ import { FirnlineError } from "../errors.ts";
 import type { ValueKind } from "./column.ts";
 import {
   type EpochMicros,
-  formatDay,
+  formatPostgresDate,
   formatPostgresTimestamp,
   POSTGRES_EPOCH_DAY,
   POSTGRES_EPOCH_MICROS,
@@ -74,15 +74,29 @@ export function fieldToText(kind: ValueKind, bytes: Uint8Array, start: number, l
     case "bytea":
       return `\\x${toHex(bytes.subarray(start, start + length))}`;
     case "date":
-      return formatDay((view.getInt32(0) + POSTGRES_EPOCH_DAY) as DayUtc);
+      return dateText(view.getInt32(0));
     case "time":
       return timeText(view.getBigInt64(0));
     case "timestamp":
     case "timestamptz":
-      return formatPostgresTimestamp((view.getBigInt64(0) + POSTGRES_EPOCH_MICROS) as EpochMicros);
+      return timestampText(view.getBigInt64(0));
     default:
       throw unsupported(kind);
   }
+}
+
+/** Days since 2000; the largest and the smallest int32 are the infinities. */
+function dateText(days: number): string {
+  if (days === 2_147_483_647) return "infinity";
+  if (days === -2_147_483_648) return "-infinity";
+  return formatPostgresDate((days + POSTGRES_EPOCH_DAY) as DayUtc);
+}
+
+/** Microseconds since 2000; the largest and the smallest int64 are the infinities. */
+function timestampText(micros: bigint): string {
+  if (micros === 9_223_372_036_854_775_807n) return "infinity";
+  if (micros === -9_223_372_036_854_775_808n) return "-infinity";
+  return formatPostgresTimestamp((micros + POSTGRES_EPOCH_MICROS) as EpochMicros);
 }
 
 export function uuidText(bytes: Uint8Array): string {

@@ -1,5 +1,5 @@
 /**
- * `numeric` on the wire and as digits. Wire form (numeric.c, numeric_send): int16 ndigits, weight, sign, dscale, then
+ * `numeric` on the wire and as digits. Wire form (numeric.c, numeric_send): uint16 ndigits, weight, sign, dscale, then
  * ndigits base-10000 digits; the value is the sum of digit[i] * 10000^(weight - i). Postgres strips leading and
  * trailing zero digits, so a value of a given dscale has exactly one wire form; that makes the way back exact.
  */
@@ -19,11 +19,11 @@ export interface NumericParts {
 export function decodeNumeric(bytes: Uint8Array, start: number, length: number): NumericParts | null {
   if (length < 8) return null;
   const view = new DataView(bytes.buffer, bytes.byteOffset + start, length);
-  const digitCount = view.getInt16(0);
+  const digitCount = view.getUint16(0);
   const weight = view.getInt16(2);
   const sign = view.getUint16(4);
   const scale = view.getUint16(6);
-  if (digitCount < 0 || length !== 8 + digitCount * 2) return null;
+  if (length !== 8 + digitCount * 2) return null;
   if (sign === SIGN_NAN) return { unscaled: "NaN", scale };
   if (sign === SIGN_INFINITY) return { unscaled: "Infinity", scale };
   if (sign === SIGN_NEGATIVE_INFINITY) return { unscaled: "-Infinity", scale };
@@ -74,7 +74,7 @@ export function encodeNumeric({ unscaled, scale }: NumericParts): Uint8Array {
 function wire(digits: readonly number[], weight: number, sign: number, scale: number): Uint8Array {
   const bytes = new Uint8Array(8 + digits.length * 2);
   const view = new DataView(bytes.buffer);
-  view.setInt16(0, digits.length);
+  view.setUint16(0, digits.length);
   view.setInt16(2, weight);
   view.setUint16(4, sign);
   view.setUint16(6, scale);

@@ -39,6 +39,7 @@ const columnSchema = z.strictObject({
 const exceptionSchema = z.strictObject({
   column: z.int().describe("Index into columns"),
   row: z.int().describe("Row within the chunk, from 0"),
+  rows: z.int().positive().describe("So many rows from there on have this field"),
   field: z
     .string()
     .regex(/^([0-9a-f]{2})*$/)

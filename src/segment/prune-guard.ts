@@ -3,7 +3,7 @@
  * have exactly the digests that the sealed manifest holds. Pure; the transaction is `stages/prune.ts`.
  */
 import type { Manifest } from "./manifest.ts";
-import { firstDifference } from "./seal-verdict.ts";
+import { columnName, firstDifference } from "./seal-verdict.ts";
 
 export interface DeletedChunk {
   readonly rows: number;
@@ -30,13 +30,14 @@ export function pruneVerdict(manifest: Manifest, chunkIndex: number, deleted: De
   });
   if (chunk === undefined) return drift(`the manifest has no chunk ${chunkIndex}`);
   if (deleted.rows !== chunk.rows) {
+    const more = deleted.rows - chunk.rows;
     return drift(
-      deleted.rows > chunk.rows
-        ? `${deleted.rows - chunk.rows} rows came in after the export`
-        : `${chunk.rows - deleted.rows} rows are gone since the export`,
+      more > 0
+        ? `${more} ${more === 1 ? "row" : "rows"} came in after the export`
+        : `${-more} ${more === -1 ? "row is" : "rows are"} gone since the export`,
     );
   }
   const column = firstDifference(chunk, deleted.digests);
-  if (column !== null) return drift(`column ${manifest.columns[column]?.name} changed since the export`);
+  if (column !== null) return drift(`column ${columnName(manifest, column)} changed since the export`);
   return { verdict: "proven" };
 }

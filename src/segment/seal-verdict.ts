@@ -31,7 +31,7 @@ export function sealVerdict(manifest: Manifest, found: ReadBack): SealVerdict {
     }
     const column = firstDifference(expected, chunk.digests);
     if (column !== null)
-      return differs(`chunk ${index}, column ${manifest.columns[column]?.name}: the values differ`);
+      return differs(`chunk ${index}, column ${columnName(manifest, column)}: the values differ`);
   }
   return { verdict: "sealed" };
 }
@@ -42,4 +42,9 @@ export function firstDifference(expected: ManifestChunk, digests: readonly strin
   if (digests.length !== expected.digests.length) return Math.min(digests.length, expected.digests.length);
   const index = expected.digests.findIndex((digest, column) => digests[column] !== digest);
   return index === -1 ? null : index;
+}
+
+/** For a message. A digest too many belongs to no column; then its place has to do. */
+export function columnName(manifest: Manifest, column: number): string {
+  return manifest.columns[column]?.name ?? String(column);
 }

@@ -9,6 +9,7 @@ import type { Catalog, Lease, PendingEntry } from "../catalog/port.ts";
 import { FirnlineError } from "../errors.ts";
 import { toHex } from "../rows/hex.ts";
 import { journalKey } from "../segment/archive-keys.ts";
+import { canonicalJson, type Json } from "../segment/canonical-json.ts";
 import type { NewSha256 } from "../segment/digest.ts";
 import {
   decodeEntry,
@@ -55,12 +56,15 @@ export class Journal<Tx> {
   /** Publishes everything that is decided, in order. */
   async publish(): Promise<void> {
     const { catalog, failpoint, lease } = this.#options;
-    for (const pending of await catalog.pending(lease.pipeline)) {
-      const head = await this.#create(pending);
+    let pending = await catalog.pending(lease.pipeline);
+    while (pending[0] !== undefined) {
+      const { entry, head } = await this.#create(pending[0], pending);
       failpoint("journal.created");
-      await catalog.published(lease, pending, head);
+      await catalog.published(lease, entry, head);
       this.#head = head;
       failpoint("journal.published");
+      const rest = pending.filter(({ id }) => id !== entry.id);
+      pending = rest.length > 0 ? rest : await catalog.pending(lease.pipeline);
     }
   }
 
@@ -75,12 +79,8 @@ export class Journal<Tx> {
       const key = journalKey(lease.pipeline, n);
       const found = await archive.head({ key, versionId: null });
       if (found === null) throw this.#foreign(key, "the catalog's last entry is not in the archive");
-      const bytes = await readBytes(
-        archive,
-        { key, versionId: null },
-        { start: 0, end: Number(found.bytes) },
-      );
-      if (this.#hash(bytes) !== sha256) throw this.#foreign(key, "the archive's entry is not the catalog's");
+      if (this.#hash(await this.#read(key)) !== sha256)
+        throw this.#foreign(key, "the archive's entry is not the catalog's");
     }
     const next = journalKey(lease.pipeline, n + 1n);
     if ((await archive.head({ key: next, versionId: null })) !== null) {
@@ -88,27 +88,40 @@ export class Journal<Tx> {
     }
   }
 
-  async #create(pending: PendingEntry): Promise<JournalHead> {
+  /**
+   * Takes the next number for `first`. If the archive holds that number already, with one of our own decisions, then the
+   * reply or the process was lost after the archive took it; that one is published first. It need not be `first`: a
+   * retrieval's entry may have been decided earlier and committed later.
+   */
+  async #create(
+    first: PendingEntry,
+    pending: readonly PendingEntry[],
+  ): Promise<{ entry: PendingEntry; head: JournalHead }> {
     const { archive, lease } = this.#options;
-    const { id: _, ...decided } = pending;
+    const { id: _, ...decided } = first;
     // Entries count under the epoch that publishes them: a taken-over run's last decisions are still decisions.
     const entry = nextEntry(this.#head, { ...decided, epoch: lease.epoch.toString() });
     const key = journalKey(lease.pipeline, BigInt(entry.n));
-    let bytes = encodeEntry(entry);
+    const n = BigInt(entry.n);
+    const bytes = encodeEntry(entry);
     const created = await archive.create(key, bytes);
-    if (created.outcome === "exists") {
-      const found = await archive.head({ key, versionId: null });
-      bytes = await readBytes(
-        archive,
-        { key, versionId: null },
-        { start: 0, end: Number(found?.bytes ?? 0n) },
-      );
-      // Our own entry: the reply, or the process, was lost after the archive took it.
-      if (decodeEntry(bytes, key).entryId !== entry.entryId) {
-        throw this.#foreign(key, "another writer took this number");
-      }
+    if (created.outcome === "created") return { entry: first, head: { n, sha256: this.#hash(bytes) } };
+    const found = await this.#read(key);
+    const theirs = decodeEntry(found, key);
+    const ours = pending.find(({ entryId }) => entryId === theirs.entryId);
+    if (ours === undefined || theirs.prev !== entry.prev)
+      throw this.#foreign(key, "another writer took this number");
+    if (canonicalJson(ours.event as unknown as Json) !== canonicalJson(theirs.event as unknown as Json)) {
+      throw this.#foreign(key, "it holds an earlier form of a decision that went on here");
     }
-    return { n: BigInt(entry.n), sha256: this.#hash(bytes) };
+    return { entry: ours, head: { n, sha256: this.#hash(found) } };
+  }
+
+  async #read(key: string): Promise<Uint8Array> {
+    const { archive } = this.#options;
+    const object = { key, versionId: null };
+    const head = await archive.head(object);
+    return await readBytes(archive, object, { start: 0, end: Number(head?.bytes ?? 0n) });
   }
 
   #hash(bytes: Uint8Array): string {

@@ -17,7 +17,7 @@ import { type PruneVerdict, pruneVerdict } from "../segment/prune-guard.ts";
 import { manifestLocator, objectLocator } from "../archive/locators.ts";
 import { checkpoint, timestamp } from "../environment.ts";
 import type { StageContext } from "./context.ts";
-import { differs, readVerified } from "../archive/read-object.ts";
+import { differs, hashObject, readVerified } from "../archive/read-object.ts";
 import { withRetries } from "./retry.ts";
 
 export interface Drift {
@@ -35,8 +35,8 @@ export interface PruneResult {
   readonly drift: readonly Drift[];
 }
 
-/** Room for a chunk that grew; one that grew more is drift anyway. */
-const SLACK_BYTES = 16 * 1024 * 1024;
+/** More than any chunk may have (64 MiB and its last row); one that grew past it is drift anyway (I10). */
+const CHUNK_BYTES_MAX = 80 * 1024 * 1024;
 
 export async function pruneSegment<Tx>(
   context: StageContext<Tx>,
@@ -60,6 +60,7 @@ export async function pruneSegment<Tx>(
   failpoint("prune.started");
   const chunks = await catalog.chunks(pipeline, record.segment);
   const todo = chunks.filter(({ state }) => state === "sealed").map(({ chunk }) => chunk);
+  await requireContent(context, record, manifest);
   const result = await pruneChunks(context, record, manifest, todo);
   await journal.publish();
   failpoint("prune.published");
@@ -112,7 +113,7 @@ async function pruneBatch<Tx>(
   const { catalog, clock, failpoint, hot, lease, limits, newHash, signal, source } = context;
   const deletes = batch.map((chunk) => chunkDelete(manifest.chunks[chunk] as ManifestChunk));
   const rows = deletes.reduce((sum, { rowsMax }) => sum + BigInt(rowsMax), 0n);
-  let refusal = "more rows came back than were archived";
+  let refusal = "more rows came back than were archived, or much larger ones";
   const outcome = await withRetries({ clock, attemptsMax: limits.attemptsMax, signal }, async () => {
     await requireObject(context, record, manifest);
     return await hot.prune(source, manifest.predicate, deletes, {
@@ -151,8 +152,26 @@ function chunkDelete(chunk: ManifestChunk): ChunkDelete {
   return {
     range: { from: chunk.from, to: chunk.to },
     rowsMax: chunk.rows,
-    bytesMax: SLACK_BYTES * 2,
+    bytesMax: CHUNK_BYTES_MAX,
   };
+}
+
+/**
+ * Where neither a version nor an etag pins the bytes, as on a disk, HEAD would not see a flipped bit, and a segment may
+ * have been sealed days ago. So its bytes are hashed once more before the first of its rows go (I1).
+ */
+async function requireContent<Tx>(
+  context: StageContext<Tx>,
+  record: SegmentRecord,
+  manifest: Manifest,
+): Promise<void> {
+  const { archive, newHash, policy, signal } = context;
+  const { versionId, etag, sha256 } = manifest.object;
+  if (versionId !== null || etag !== null) return;
+  await requireObject(context, record, manifest);
+  const object = objectLocator(policy.pipeline, record);
+  const found = await hashObject(archive, newHash, object, signal);
+  if (found !== sha256) throw differs(object.key, `its SHA-256 is ${found}, ${sha256} was sealed`);
 }
 
 /** Hazard 14: objects have vanished after they were verified. Look again, right before the rows go. */

@@ -15,7 +15,12 @@ export async function withRetries<T>(
       return await work();
     } catch (error) {
       if (!isFirnlineError(error) || !error.retryable || attempt >= options.attemptsMax) throw error;
-      await options.clock.sleep(Math.min(PAUSE_MS_MAX, PAUSE_MS * 3 ** (attempt - 1)), options.signal);
+      const pauseMs = Math.min(PAUSE_MS_MAX, PAUSE_MS * 3 ** (attempt - 1));
+      // An aborted pause rejects in the timer's own words; say it in ours.
+      await options.clock.sleep(pauseMs, options.signal).catch((reason: unknown) => {
+        checkpoint(options.signal);
+        throw reason;
+      });
     }
   }
 }

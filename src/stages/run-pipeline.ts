@@ -6,27 +6,26 @@
  * 3. what earlier runs decided is published, and the archive must end where the catalog says (hazard 3);
  * 4. `run-started` is created at the next number of the journal: of two databases that share the archive, one gets it.
  */
+import { requireOwner } from "../catalog/owner.ts";
 import type { PipelineRecord, RunState } from "../catalog/port.ts";
-import { FirnlineError, FirnlineErrors, invariant, isFirnlineError } from "../errors.ts";
+import { type FirnlineError, FirnlineErrors, invariant, isFirnlineError } from "../errors.ts";
 import type { SourceTable } from "../hot/port.ts";
-import { lastColdDay, lastDueDay, makePlan, type Plan, type Step } from "../plan/plan.ts";
-import { policyToJson } from "../policy/journaled.ts";
+import { lastColdDay, lastDueDay, makePlan, type Plan } from "../plan/plan.ts";
+import { policyFromJson, policyToJson } from "../policy/journaled.ts";
+import type { Policy } from "../policy/policy.ts";
 import type { EpochMicros } from "../rows/day.ts";
 import { canonicalJson, type Json } from "../segment/canonical-json.ts";
-import type { SourceIdentity } from "../segment/journal.ts";
-import { checkpoint, type Environment } from "../environment.ts";
+import type { Environment } from "../environment.ts";
 import type { StageContext } from "./context.ts";
-import { deletePartition } from "./delete-only.ts";
-import { exportPartition } from "./export.ts";
+import { executeSteps, isTakenUp, Tally } from "./execute-steps.ts";
 import { Journal } from "./journal.ts";
 import { type LeaseRequest, startHeartbeat, takeLease } from "./lease.ts";
-import { type Drift, pruneSegment } from "./prune.ts";
-import { sealSegment } from "./seal.ts";
-import { transitionSegment } from "./transition.ts";
+import type { Drift } from "./prune.ts";
 
 export interface RunOptions extends LeaseRequest {
   readonly asOf: EpochMicros;
   readonly backfill: boolean;
+  readonly confirmSooner: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -38,6 +37,8 @@ export interface RunSummary {
   readonly deleted: bigint;
   readonly cooled: bigint;
   readonly drift: readonly Drift[];
+  /** Partitions that failed; their rows are where they were, and the next run tries again. */
+  readonly failures: readonly FirnlineError[];
   readonly plan: Plan;
 }
 
@@ -45,7 +46,7 @@ export interface RunSummary {
 export async function planPipeline<Tx>(
   environment: Environment<Tx>,
   source: SourceTable,
-  options: Pick<RunOptions, "asOf" | "backfill">,
+  options: Pick<RunOptions, "asOf" | "backfill" | "confirmSooner">,
 ): Promise<Plan> {
   const { catalog, coldBytesMin, hot, policy } = environment;
   const inventory = await hot.inventory(source, lastDueDay(policy, options.asOf));
@@ -58,7 +59,14 @@ export async function planPipeline<Tx>(
     coldBytesMin,
     asOf: options.asOf,
     backfill: options.backfill,
+    previous: journaledPolicy(view.pipeline),
+    confirmSooner: options.confirmSooner,
   });
+}
+
+function journaledPolicy(record: PipelineRecord | null): Policy | null {
+  const json = record?.policy ?? null;
+  return json === null ? null : policyFromJson(json, `journaled policy of ${record?.pipeline}`);
 }
 
 export async function runPipeline<Tx>(
@@ -68,10 +76,11 @@ export async function runPipeline<Tx>(
   const { archive, catalog, hot, newUuid, policy } = environment;
   const source = await hot.describe();
   const known = await catalog.pipeline(policy.pipeline);
-  if (known === null) {
+  if (known === null || known.journal.n === 0n) {
+    const archiveId = newUuid();
     await catalog.register({
       pipeline: policy.pipeline,
-      archiveId: newUuid(),
+      archiveId,
       archiveUrl: archive.url,
       source: source.identity,
     });
@@ -107,10 +116,10 @@ async function execute<Tx>(
   const { catalog, journal, lease } = context;
   await journal.publish();
   await journal.checkHead();
-  const plan = await planPipeline(context, context.source, options);
+  let plan = await planPipeline(context, context.source, options);
   if (plan.blockers.length > 0) throw new FirnlineErrors(plan.blockers);
   await catalog.startRun(lease, options.asOf);
-  const tally = { exported: 0n, pruned: 0n, deleted: 0n, cooled: 0n, drift: [] as Drift[] };
+  const tally = new Tally();
   const summary = (state: RunSummary["state"]): RunSummary => ({ run: lease.run, state, ...tally, plan });
   try {
     await journal.append({
@@ -120,18 +129,25 @@ async function execute<Tx>(
       writer: context.writer,
     });
     await journalPolicy(context, record);
-    for (const step of plan.steps) {
-      checkpoint(context.signal);
-      await executeStep(context, step, tally);
+    const takenUp = plan.steps.filter(isTakenUp);
+    await executeSteps(context, takenUp, tally);
+    if (takenUp.length > 0) {
+      // I7: what an earlier run began comes first, and may have been all that kept a partition waiting.
+      const again = await planPipeline(context, context.source, options);
+      const done = new Set(takenUp.map(({ segment }) => segment));
+      plan = { ...again, steps: [...takenUp, ...again.steps.filter(({ segment }) => !done.has(segment))] };
     }
+    await executeSteps(context, plan.steps.slice(takenUp.length), tally);
+    if (tally.failures.length > 0 && tally.rows === 0n) throw tally.failures[0];
   } catch (error) {
     const state = isFirnlineError(error, "E_INTERRUPTED") ? "interrupted" : "failed";
     // A run that lost its lease can't say so in the catalog: the row is the other run's.
     if (!isFirnlineError(error, "E_STALE")) await finish(context, summary(state), (error as Error).message);
     throw error;
   }
-  const done = summary(tally.drift.length > 0 ? "partly" : "done");
-  await finish(context, done, null);
+  const partly = tally.drift.length > 0 || tally.failures.length > 0;
+  const done = summary(partly ? "partly" : "done");
+  await finish(context, done, tally.failures[0]?.message ?? null);
   return done;
 }
 
@@ -140,7 +156,7 @@ async function finish<Tx>(
   summary: RunSummary,
   error: string | null,
 ): Promise<void> {
-  const { exported, pruned, deleted, cooled, drift } = summary;
+  const { exported, pruned, deleted, cooled, drift, failures } = summary;
   await context.catalog.finishRun(context.lease, {
     state: summary.state,
     summary: {
@@ -149,69 +165,13 @@ async function finish<Tx>(
       deleted: deleted.toString(),
       cooled: cooled.toString(),
       drift: drift.length,
+      failures: failures.length,
     },
     error,
   });
 }
-
-type Tally = { exported: bigint; pruned: bigint; deleted: bigint; cooled: bigint; drift: Drift[] };
-
-async function executeStep<Tx>(context: StageContext<Tx>, step: Step, tally: Tally): Promise<void> {
-  const { catalog, lease, policy } = context;
-  const wants = (stage: Step["stages"][number]): boolean => step.stages.includes(stage);
-  if (wants("delete")) {
-    tally.deleted += await deletePartition(context, step);
-    return;
-  }
-  if (wants("abandon")) {
-    await catalog.abandon(lease, step.segment as string);
-    return;
-  }
-  const segments =
-    step.segment === null
-      ? await exportPartition(context, step)
-      : [await catalog.segment(policy.pipeline, step.segment)];
-  if (wants("export")) tally.exported += segments.reduce((sum, { rows }) => sum + rows, 0n);
-  for (const exported of segments) {
-    const segment = wants("seal") ? await sealSegment(context, exported) : exported;
-    if (wants("prune")) {
-      const { rows, drift } = await pruneSegment(context, segment);
-      tally.pruned += rows;
-      tally.drift.push(...drift);
-    }
-    if (wants("transition")) tally.cooled += await coolDown(context, segment.segment);
-  }
-}
-
-/** A segment that drifted is not wholly pruned, and a small object is not worth a cold class: both stay as they are. */
-async function coolDown<Tx>(context: StageContext<Tx>, segment: string): Promise<bigint> {
-  const record = await context.catalog.segment(context.policy.pipeline, segment);
-  const bytesMin = context.policy.cold?.objectBytesMin ?? context.coldBytesMin;
-  if (record.state !== "cooling" && record.state !== "warm") return 0n;
-  if (record.state === "warm" && (record.object?.bytes ?? 0n) < bytesMin) return 0n;
-  return (await transitionSegment(context, record)).rows;
-}
-
 async function journalPolicy<Tx>(context: StageContext<Tx>, record: PipelineRecord): Promise<void> {
   const policy = policyToJson(context.policy) as unknown as Json & Record<string, never>;
   if (record.policy !== null && canonicalJson(record.policy as Json) === canonicalJson(policy)) return;
   await context.journal.append({ type: "policy", policy });
-}
-
-function requireOwner(record: PipelineRecord, found: SourceIdentity, archiveUrl: string): void {
-  const owned = record.source;
-  const fail = (problem: string): FirnlineError =>
-    new FirnlineError({
-      code: "E_OWNER",
-      subject: `pipeline ${record.pipeline}`,
-      problem,
-      hint: "Nothing was written. If this database is meant to go on, its archive must be adopted first",
-    });
-  for (const part of ["systemIdentifier", "databaseOid", "tableOid"] as const) {
-    if (owned[part] === found[part]) continue;
-    throw fail(`its archive belongs to another source (${part} ${owned[part]}, this is ${found[part]})`);
-  }
-  if (record.archiveUrl !== archiveUrl) {
-    throw fail(`its archive is ${record.archiveUrl}, the policy names ${archiveUrl}`);
-  }
 }

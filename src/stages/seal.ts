@@ -10,12 +10,12 @@ import { fromHex, toHex } from "../rows/hex.ts";
 import { manifestKey } from "../segment/archive-keys.ts";
 import { columnDigest } from "../segment/digest.ts";
 import { decodeManifest, type Manifest } from "../segment/manifest.ts";
-import { type ReadBack, sealVerdict } from "../segment/seal-verdict.ts";
+import { type ReadBack, type SealVerdict, sealVerdict } from "../segment/seal-verdict.ts";
 import type { Archive, Locator } from "../archive/port.ts";
 import { objectLocator } from "../archive/locators.ts";
 import { checkpoint } from "../environment.ts";
 import type { StageContext } from "./context.ts";
-import { readBytes } from "../archive/read-object.ts";
+import { hashObject, readBytes } from "../archive/read-object.ts";
 
 export async function sealSegment<Tx>(
   context: StageContext<Tx>,
@@ -25,7 +25,7 @@ export async function sealSegment<Tx>(
   const { pipeline } = policy;
   const draft = await catalog.draft(pipeline, record.segment);
   const manifest = decodeManifest(newHash, draft, manifestKey(pipeline, record.segment));
-  const verdict = sealVerdict(manifest, await readBack(context, record, manifest));
+  const verdict = await verify(context, record, manifest);
   failpoint("seal.read");
   if (verdict.verdict === "differs") {
     // Nothing refers to the object and its rows are still hot: give it up, the next run exports them anew.
@@ -67,6 +67,27 @@ export async function sealSegment<Tx>(
   });
   failpoint("seal.sealed");
   return await catalog.segment(pipeline, record.segment);
+}
+
+/**
+ * Damaged bytes may not even decode. That is a verdict like any other, or the segment would be taken up, and fail, for
+ * ever. Bytes that are intact and do not decode are a fault of ours, and thrown.
+ */
+async function verify<Tx>(
+  context: StageContext<Tx>,
+  record: SegmentRecord,
+  manifest: Manifest,
+): Promise<SealVerdict> {
+  const { archive, newHash, policy, signal } = context;
+  try {
+    return sealVerdict(manifest, await readBack(context, record, manifest));
+  } catch (error) {
+    // The store failed, or somebody asked to stop: nothing is known about the bytes.
+    if (signal.aborted || (error instanceof FirnlineError && error.code !== "E_FORMAT")) throw error;
+    const sha256 = await hashObject(archive, newHash, objectLocator(policy.pipeline, record), signal);
+    if (sha256 === manifest.object.sha256) throw error;
+    return { verdict: "differs", reason: error instanceof FirnlineError ? error.problem : String(error) };
+  }
 }
 
 /** Reads the object once from front to back, hashing every byte and decoding each row group on the way. */

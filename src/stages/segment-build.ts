@@ -41,6 +41,9 @@ export class ChunkQueue {
   }
 }
 
+/** A segment ends when it has so many exceptions; its manifest is some ten megabytes then. */
+const EXCEPTIONS_MAX = 50_000;
+
 type BuiltChunk = Omit<ManifestChunk, "exceptions">;
 
 export class SegmentBuild<Tx> {
@@ -51,6 +54,7 @@ export class SegmentBuild<Tx> {
   readonly #chunks: BuiltChunk[] = [];
   readonly #exceptions: ManifestChunk["exceptions"][] = [];
   readonly #rowGroups: number[] = [];
+  #exceptionCount = 0;
   readonly #firstBound: Bound;
   rows = 0n;
   bytes = 0;
@@ -70,6 +74,11 @@ export class SegmentBuild<Tx> {
     this.#firstBound = from;
   }
 
+  /** Large enough, as an object or as a manifest: both are held in memory by somebody (I10). */
+  get #isFull(): boolean {
+    return this.bytes >= this.#context.limits.segmentBytesMax || this.#exceptionCount >= EXCEPTIONS_MAX;
+  }
+
   get chunkRows(): number[] {
     return this.#chunks.map(({ rows }) => rows);
   }
@@ -81,7 +90,7 @@ export class SegmentBuild<Tx> {
 
   /** The object's bytes. Ends when the queue is empty or the segment is large enough. */
   async *object(queue: ChunkQueue): AsyncGenerator<Uint8Array, void, undefined> {
-    const { limits, source, failpoint, report, policy } = this.#context;
+    const { source, failpoint, report, policy } = this.#context;
     const encoder = this.#context.newEncoder(source.columns, {
       "firnline.pipeline": policy.pipeline,
       "firnline.segment": this.#segment,
@@ -89,10 +98,11 @@ export class SegmentBuild<Tx> {
         Object.fromEntries(source.columns.map(({ name, type }) => [name, type])),
       ),
     });
-    while (this.bytes < limits.segmentBytesMax && (await queue.peek()) !== null) {
+    while (!this.#isFull && (await queue.peek()) !== null) {
       const group = await this.#collectRowGroup(queue);
       const encoded = await encoder.rowGroup(group);
       this.#exceptions.push(...encoded.exceptions);
+      this.#exceptionCount += encoded.exceptions.reduce((sum, ofChunk) => sum + ofChunk.length, 0);
       this.#rowGroups.push(group.length);
       this.bytes += encoded.bytes.length;
       report({ stage: "export", subject: this.#segment, rows: this.rows, bytes: BigInt(this.bytes) });

@@ -2,7 +2,7 @@
  * The outbox: journal entries that are decided, in the transaction that made them true, and numbered later. Publishing
  * one moves the journal's head and applies what the event says, in one transaction: the catalog follows the journal.
  */
-import { invariant } from "../../errors.ts";
+import { assertNever, invariant } from "../../errors.ts";
 import { fromHex } from "../../rows/hex.ts";
 import type { JournalEvent, JournalHead } from "../../segment/journal.ts";
 import { type SegmentEvent, nextSegmentState, statesBefore } from "../../segment/state.ts";
@@ -22,7 +22,10 @@ export async function insertEntry(
   );
 }
 
-/** Adds rows (and chunks) to the entry with this key, or begins it: one entry a segment or day, not one a batch. */
+/**
+ * Adds rows (and chunks) to the entry with this key, or begins it: one entry a segment or day, not one a batch. A row
+ * that came late may be older than those of an earlier batch. Times are ISO in one zone, so their texts compare.
+ */
 export async function mergeEntry(
   tx: Transaction,
   lease: Lease,
@@ -36,7 +39,9 @@ export async function mergeEntry(
        'rows', ((o.event ->> 'rows')::bigint + (excluded.event ->> 'rows')::bigint)::text)
        || CASE WHEN excluded.event ? 'chunks'
                THEN jsonb_build_object('chunks', (o.event -> 'chunks') || (excluded.event -> 'chunks'))
-               ELSE jsonb_build_object('to', excluded.event -> 'to') END`,
+               ELSE jsonb_build_object(
+                 'from', least(o.event ->> 'from' COLLATE "C", excluded.event ->> 'from'),
+                 'to', greatest(o.event ->> 'to' COLLATE "C", excluded.event ->> 'to')) END`,
     [lease.pipeline, lease.run, lease.epoch.toString(), at, mergeKey, JSON.stringify(event)],
     "outbox",
   );
@@ -115,6 +120,8 @@ async function applyEvent(tx: Transaction, pipeline: string, event: JournalEvent
     case "retrieved":
       // What these say was committed together with their outbox rows.
       return;
+    default:
+      assertNever(event, "journal event");
   }
 }
 

@@ -26,6 +26,7 @@ import { acquireLease, guard, releaseLease, renewLease } from "./lease.ts";
 import { readSchemaVersion } from "./migrate.ts";
 import { insertEntry, moveSegment, pendingEntry, publishEntry } from "./outbox.ts";
 import { finishRetrieval, readableSegments } from "./retrievals.ts";
+import { register } from "./register.ts";
 import * as segmentWrites from "./segments.ts";
 import * as views from "./views.ts";
 
@@ -61,17 +62,7 @@ export class PostgresCatalog implements Catalog<Transaction> {
     archiveUrl: string;
     source: SourceIdentity;
   }): Promise<PipelineRecord> {
-    return await this.#write("register", async (tx) => {
-      await tx.query(
-        `INSERT INTO firnline.pipeline (pipeline, archive_id, archive_url, source) VALUES ($1, $2, $3, $4)
-         ON CONFLICT (pipeline) DO NOTHING`,
-        [record.pipeline, record.archiveId, record.archiveUrl, JSON.stringify(record.source)],
-        "register",
-      );
-      const found = await views.selectPipeline(tx, record.pipeline);
-      invariant(found !== null, record.pipeline, "its row is gone");
-      return found;
-    });
+    return await this.#write("register", async (tx) => await register(tx, record));
   }
 
   async acquireLease(request: {
@@ -222,6 +213,12 @@ export class PostgresCatalog implements Catalog<Transaction> {
     at: string,
   ): Promise<void> {
     await segmentWrites.rowsDeleted(tx, lease, deleted, at);
+  }
+
+  async journalHead(tx: Transaction, pipeline: string): Promise<JournalHead> {
+    const record = await views.selectPipeline(tx, pipeline);
+    invariant(record !== null, pipeline, "its row is gone");
+    return record.journal;
   }
 
   async readable(

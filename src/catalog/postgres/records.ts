@@ -71,6 +71,7 @@ export function tierTotals(row: Row): TierTotals {
     state: row["state"] as SegmentState,
     segments: Number(row["segments"]),
     rows: BigInt(row["rows"]),
+    rowsPruned: BigInt(row["rows_pruned"]),
     bytes: BigInt(row["bytes"]),
     oldest: day(row["oldest"] as string | null),
     newest: day(row["newest"] as string | null),

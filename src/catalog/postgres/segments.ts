@@ -130,7 +130,9 @@ export async function rowsDeleted(
   at: string,
 ): Promise<void> {
   const day = formatDay(deleted.day);
-  const event = { ...deleted, type: "deleted" as const, day, rows: deleted.rows.toString() };
-  await mergeEntry(tx, lease, `deleted ${deleted.rule} ${day}`, event, at);
+  const { rule, rows, from, to } = deleted;
+  // The caller's object may have more in it; an entry with an unknown field would be refused by every reader.
+  const event = { type: "deleted" as const, rule, day, rows: rows.toString(), from, to };
+  await mergeEntry(tx, lease, `deleted ${rule} ${day}`, event, at);
   await guard(tx, lease);
 }

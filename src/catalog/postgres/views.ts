@@ -86,9 +86,13 @@ export async function view(
 export async function totals(tx: Transaction, pipeline: string): Promise<TierTotals[]> {
   if ((await readSchemaVersion(tx)) === 0) return [];
   const { rows } = await tx.query(
-    `SELECT state, count(*) AS segments, sum(rows)::text AS rows, sum(bytes)::text AS bytes,
-              min(day_from)::text AS oldest, max(day_to)::text AS newest
-       FROM firnline.segment WHERE pipeline = $1 GROUP BY state`,
+    `SELECT s.state, count(*) AS segments, sum(s.rows)::text AS rows, sum(s.bytes)::text AS bytes,
+              sum(CASE WHEN s.state IN ('warm', 'cooling', 'cold') THEN s.rows ELSE part.pruned END)::text AS rows_pruned,
+              min(s.day_from)::text AS oldest, max(s.day_to)::text AS newest
+       FROM firnline.segment s
+       CROSS JOIN LATERAL (SELECT coalesce(sum(c.rows) FILTER (WHERE c.state = 'pruned'), 0) AS pruned
+                           FROM firnline.chunk c WHERE c.pipeline = s.pipeline AND c.segment = s.segment) part
+       WHERE s.pipeline = $1 GROUP BY s.state`,
     [pipeline],
     "totals",
   );

@@ -1,7 +1,9 @@
 /** firnline demo */
+import { dirname } from "node:path";
 import { DEMO_ROWS_MIN, type DemoResult, runDemo } from "../../demo/demo.ts";
-import { FirnlineError } from "../../errors.ts";
 import type { Status } from "../../wiring.ts";
+import { shown } from "../../policy/readers/reading.ts";
+import { usageError } from "../arguments.ts";
 import { type Command, type CommandContext, EXIT, textOption } from "../command.ts";
 import { formatCount, plural } from "../format.ts";
 import { planText } from "../plan-text.ts";
@@ -13,9 +15,12 @@ const ROWS_MAX = 20_000_000;
 export const demo: Command = {
   name: "demo",
   arguments: "",
+  operandsMax: 0,
+  stopsInOrder: true,
   summary: "the whole pipeline in about a minute, on a Postgres and an archive of its own",
   details:
-    "Needs nothing and touches nothing of yours; everything is in a temporary folder that goes at the end.",
+    "Needs nothing and touches nothing of yours; everything is in a temporary folder that goes at the\n" +
+    "end. The last line of --json holds the counts: hot + warm + cold = inserted, lost 0, duplicated 0.",
   examples: ["firnline demo", "firnline demo --rows 1000000", "firnline demo --keep"],
   options: {
     rows: { type: "string", value: "N", help: `audit events in all (${ROWS})` },
@@ -35,11 +40,10 @@ export const demo: Command = {
         signal,
         story: {
           chapter: (title) => note(`\n# ${title}`),
-          line: (text) => note(`  ${text.replace(/\b\d{4,}\b/g, (digits) => formatCount(BigInt(digits)))}`),
+          line: (text) => note(`  ${text}`),
           plan: (plan) => planText("audit_logs", plan, false).forEach((line) => note(`  ${line}`)),
           status: (status) => statusText(status).forEach((line) => note(`  ${line}`)),
-          progress: ({ stage, subject, rows }) =>
-            progress(`  ${stage} ${subject}: ${formatCount(rows)} rows`),
+          progress: (text) => progress(`  ${text}`),
         },
       },
       tierRows,
@@ -73,35 +77,52 @@ function readRows(context: CommandContext): number {
   const text = textOption(context, "rows") ?? String(ROWS);
   const rows = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
   if (rows >= DEMO_ROWS_MIN && rows <= ROWS_MAX) return rows;
-  throw new FirnlineError({
-    code: "E_INPUT",
-    subject: "--rows",
-    problem: `"${text}" is not a number from ${DEMO_ROWS_MIN} to ${ROWS_MAX}`,
-    hint: "The demo wants at least a row a day",
-  });
+  throw usageError(
+    "--rows",
+    `${shown(text)} is not a number from ${DEMO_ROWS_MIN} to ${ROWS_MAX}`,
+    `Leave it away for ${ROWS}; the demo wants at least a row a day`,
+  );
 }
 
 function summary(result: DemoResult): string[] {
   const { inserted, hot, warm, cold, retrieved, lost, duplicated, seconds, folder, dataDirectory } = result;
-  const lines = [
-    "",
-    `In ${seconds} s, ${plural(inserted, "audit event")} went in: ${formatCount(hot)} of the last 30 days are still in Postgres (hot),`,
-    `${formatCount(warm)} of the year before are Parquet that any tool reads (warm), ${formatCount(cold)} older ones are in a Glacier`,
-    `class (cold). Asked for all of them, ${formatCount(retrieved)} came back, ${formatCount(lost)} lost, ${formatCount(duplicated)} duplicated.`,
-    "No row left Postgres before its exact bytes had been read back from the archive.",
+  const tiers: readonly (readonly [string, bigint, string])[] = [
+    ["hot", hot, "of the last 30 days, in Postgres"],
+    ["warm", warm, "of the year before, as Parquet that any tool reads"],
+    ["cold", cold, "older ones, in a Glacier class"],
   ];
-  if (folder === null)
-    return [...lines, "Everything the demo made is gone again; --keep leaves it to look at."];
+  const width = formatCount(inserted).length;
   return [
-    ...lines,
+    "",
+    `${plural(inserted, "audit event")} went in; after ${seconds} s they are`,
+    ...tiers.map(
+      ([tier, rows, where]) => `  ${tier.padEnd(4)}  ${formatCount(rows).padStart(width)}  ${where}`,
+    ),
+    `Asked for all of them, ${formatCount(retrieved)} came back: ${formatCount(lost)} lost, ${formatCount(duplicated)} duplicated.`,
+    "No row left Postgres before its exact bytes had been read back from the archive.",
+    ...(folder === null || dataDirectory === null
+      ? ["Everything the demo made is gone again; --keep leaves it to look at."]
+      : keptText(folder, dataDirectory)),
+  ];
+}
+
+function keptText(folder: string, dataDirectory: string): string[] {
+  return [
     "",
     `Kept in ${folder}:`,
     "  pipelines/audit-logs.yaml  the policy",
     "  archive/                   Parquet by day, manifests and the journal",
-    "  answer.ndjson              the answer to the compliance request",
+    "  answer.ndjson              the answer to the compliance request; its evidence lies beside it",
     `and the database's files in ${dataDirectory}. Try:`,
-    `  duckdb -c "SELECT action, count(*) FROM '${folder}/archive/audit_logs/daily/*/*/*.parquet' GROUP BY 1"`,
-    `  cat ${folder}/archive/_firnline/audit_logs/journal/*.json | head -n 1`,
-    `  rm -r ${folder}`,
+    `  cd ${shellWord(folder)}`,
+    `  duckdb -c "SELECT action, count(*) FROM 'archive/audit_logs/daily/*/*/*.parquet' GROUP BY 1"`,
+    "  cat archive/_firnline/audit_logs/journal/00000000000000000001.json",
+    "  head -n 3 answer.ndjson",
+    `  rm -r ${shellWord(dirname(dataDirectory))}`,
   ];
+}
+
+/** A path as a shell takes it. */
+function shellWord(path: string): string {
+  return /^[\w./+-]+$/.test(path) ? path : `'${path.replaceAll("'", "'\\''")}'`;
 }

@@ -1,22 +1,28 @@
 /** firnline retrieve */
 import { userInfo } from "node:os";
-import { FirnlineError } from "../../errors.ts";
+import { FirnlineError, isFirnlineError } from "../../errors.ts";
+import { shown } from "../../policy/readers/reading.ts";
 import { parseRange } from "../../retrieve/request.ts";
+import type { RetrieveResult } from "../../retrieve/retrieve-range.ts";
 import { formatInstant } from "../../rows/day.ts";
+import { usageError } from "../arguments.ts";
 import { type Command, type CommandContext, EXIT, listOption, textOption } from "../command.ts";
 import { formatBytes, formatCount, jsonLine, plural } from "../format.ts";
-import { FOLDER_OPTION, openPipeline, readPolicies } from "../pipelines.ts";
+import { eachPipeline, FOLDER_OPTION } from "../pipelines.ts";
 
 export const retrieve: Command = {
   name: "retrieve",
   arguments: "PIPELINE --from DATE --to DATE --out FILE",
-  summary: "answer a date range completely, over hot, warm and cold, or refuse it with the reason",
+  operandsMax: 1,
+  stopsInOrder: true,
+  summary: "answer a date range, complete over hot, warm and cold, or refused with the reason",
   details:
-    "A bare date is a UTC day, and --to includes it; an instant (2024-03-01T12:00:00Z) is exact and --to excludes it.\n" +
-    "The file gets its name only when it is complete. Nothing found: an empty file and exit code 10.",
+    "A bare date is a UTC day, and --to includes it; an instant (2024-03-01T12:00:00Z) is exact, and\n" +
+    "--to excludes it. The file gets its name only when it is complete. Nothing found: an empty file and\n" +
+    "exit code 10.",
   examples: [
     "firnline retrieve audit-logs --from 2024-03-01 --to 2024-03-31 --out march.ndjson",
-    "firnline retrieve audit-logs --from 2024-03-01 --to 2024-03-31 --where action=login --out logins.ndjson",
+    "firnline retrieve audit-logs --from 2024-03-01 --to 2024-03-31 --where id=7 --out 7.ndjson",
   ],
   options: {
     folder: FOLDER_OPTION,
@@ -39,46 +45,66 @@ export const retrieve: Command = {
       listOption(context, "where"),
     );
     const format = textOption(context, "format") ?? "ndjson";
-    if (format !== "ndjson")
-      throw usage(`--format ${format}`, "this version writes ndjson only", "Leave --format away");
-    if (context.positionals.length !== 1)
-      throw usage("firnline retrieve", "name exactly one pipeline", "See --help");
-    const [policy] = await readPolicies(context);
-    if (policy === undefined) throw usage("firnline retrieve", "there is no such pipeline", "See --help");
-    await using pipeline = openPipeline(context, policy);
-    context.note(
-      `range: ${formatInstant(request.from)} <= ${policy.source.time} < ${formatInstant(request.to)}`,
-    );
-    const result = await pipeline.retrieve(request, {
-      out,
-      requestedBy: requester(),
-      signal: context.signal,
-    });
-    if (context.json) context.print(jsonLine({ pipeline: policy.pipeline, retrieval: { ...result, out } }));
-    else {
-      const { hot, warm, cold } = result.rowsFrom;
-      context.print(
-        `${out}: ${plural(result.rows, "row")}, ${formatBytes(result.bytes)}; ` +
-          `${formatCount(hot)} hot, ${formatCount(warm)} warm, ${formatCount(cold)} cold` +
-          (result.restored > 0 ? `; ${plural(result.restored, "cold segment")} restored` : ""),
-      );
-      if (result.conflicting > 0n) {
-        context.print(
-          `${plural(result.conflicting, "row")} share a key with another row of other content; all are in`,
-        );
-      }
-      context.print(
-        `sha256 ${result.sha256}; every archived chunk was verified; retrieval ${result.retrieval}`,
+    if (format !== "ndjson") {
+      throw usageError(
+        "--format",
+        `this version writes ndjson only (found ${shown(format)})`,
+        "Leave --format away",
       );
     }
-    return result.rows === 0n ? EXIT.nothing : EXIT.done;
+    if (context.positionals.length !== 1)
+      throw usageError("firnline retrieve", "the PIPELINE is missing", SEE);
+    return await eachPipeline(context, async (pipeline, policy) => {
+      context.note(
+        `range: ${formatInstant(request.from)} <= ${policy.source.time} < ${formatInstant(request.to)}`,
+      );
+      const { signal } = context;
+      const result = await pipeline
+        .retrieve(request, { out, requestedBy: requester(), signal })
+        .catch((error: unknown) => {
+          throw signal.aborted && isFirnlineError(error, "E_INTERRUPTED") ? stopped(out, error) : error;
+        });
+      const lines = context.json
+        ? [jsonLine({ pipeline: policy.pipeline, retrieval: { ...result, out } })]
+        : retrieveText(out, result);
+      for (const line of lines) context.print(line);
+      return result.rows === 0n ? EXIT.nothing : EXIT.done;
+    });
   },
 };
+
+const SEE = "See `firnline retrieve --help`";
+
+function retrieveText(out: string, result: RetrieveResult): string[] {
+  const { rows, bytes, restored, conflicting, sha256, retrieval, evidence } = result;
+  const { hot, warm, cold } = result.rowsFrom;
+  const sources = `${formatCount(hot)} hot, ${formatCount(warm)} warm, ${formatCount(cold)} cold`;
+  return [
+    `${out}: ${rows === 0n ? "nothing matched, the file is empty" : `${plural(rows, "row")}, ${formatBytes(bytes)}; ${sources}`}` +
+      (restored > 0 ? `; ${plural(restored, "cold segment")} restored` : ""),
+    ...(conflicting > 0n
+      ? [`${plural(conflicting, "row")} share a key with another row of other content; all are in the file`]
+      : []),
+    "complete: the table was read for the whole range, and every archived chunk that was used was verified",
+    `sha256 ${sha256}  retrieval ${retrieval}`,
+    `evidence: ${evidence} says what it was made of`,
+  ];
+}
+
+function stopped(out: string, cause: unknown): FirnlineError {
+  return new FirnlineError({
+    code: "E_INTERRUPTED",
+    subject: "firnline retrieve",
+    problem: `it was asked to stop, and did not write ${out}`,
+    hint: "Run it again; copies that were restored meanwhile stay readable for some days",
+    cause,
+  });
+}
 
 function required(context: CommandContext, name: string): string {
   const value = textOption(context, name);
   if (value !== undefined && value !== "") return value;
-  throw usage("firnline retrieve", `--${name} is missing`, "See `firnline retrieve --help`");
+  throw usageError("firnline retrieve", `--${name} is missing`, SEE);
 }
 
 /** Who asked, for the audit of the audit: the operating system's user. */
@@ -88,8 +114,4 @@ function requester(): string {
   } catch {
     return `uid ${process.getuid?.() ?? "unknown"}`;
   }
-}
-
-function usage(subject: string, problem: string, hint: string): FirnlineError {
-  return new FirnlineError({ code: "E_INPUT", subject, problem, hint });
 }

@@ -1,56 +1,63 @@
 /** firnline run */
 import type { RunSummary } from "../../stages/run-pipeline.ts";
-import { AS_OF_OPTION, readAsOf } from "../as-of.ts";
-import { type Command, EXIT, type ExitCode } from "../command.ts";
-import { jsonLine, plural } from "../format.ts";
-import { FOLDER_OPTION, openPipeline, readPolicies } from "../pipelines.ts";
+import { AS_OF_OPTION, readAsOf } from "../arguments.ts";
+import { type Command, EXIT } from "../command.ts";
+import { formatCount, jsonLine, plural } from "../format.ts";
+import { eachPipeline, FOLDER_OPTION } from "../pipelines.ts";
+import { heldJson, heldText } from "../plan-text.ts";
+import { errorFields, errorText } from "../report.ts";
 
 export const run: Command = {
   name: "run",
   arguments: "[PIPELINE ...]",
+  operandsMax: Number.POSITIVE_INFINITY,
+  stopsInOrder: true,
   summary: "move everything that is due: export, seal, prune, transition",
   details:
-    "Made for a nightly timer. Stop it whenever you like: every stage is checkpointed, and the next run goes on.\n" +
-    "Rows are deleted only after their exact bytes were read back from the archive.",
+    "Made for a nightly timer. Stop it whenever you like: every stage is checkpointed, and the next run\n" +
+    "goes on. Rows are deleted only after their exact bytes were read back from the archive.",
   examples: ["firnline run", "firnline run audit-logs --json", "firnline run audit-logs --backfill"],
   options: {
     folder: FOLDER_OPTION,
     backfill: { type: "boolean", help: "allow a first run over many days" },
+    "confirm-sooner": { type: "boolean", help: "allow deleting sooner than the last applied policy" },
     "as-of": { ...AS_OF_OPTION, help: "count ages from here; for tests and demonstrations only" },
   },
   async run(context) {
-    let worst: ExitCode = EXIT.done;
-    for (const policy of await readPolicies(context)) {
-      await using pipeline = openPipeline(context, policy);
+    const asOf = readAsOf(context);
+    return await eachPipeline(context, async (pipeline, { pipeline: name }) => {
       const started = performance.now();
       const summary = await pipeline.run({
-        ...readAsOf(context),
+        ...asOf,
         backfill: context.options["backfill"] === true,
+        confirmSooner: context.options["confirm-sooner"] === true,
         signal: context.signal,
       });
-      const seconds = (performance.now() - started) / 1000;
-      for (const line of context.json
-        ? runJson(policy.pipeline, summary, seconds)
-        : runText(policy.pipeline, summary, seconds)) {
-        context.print(line);
-      }
-      if (summary.state === "partly") worst = EXIT.partly;
-    }
-    return worst;
+      const seconds = Math.round(performance.now() - started) / 1000;
+      const lines = context.json ? runJson(name, summary, seconds) : runText(name, summary, seconds);
+      for (const line of lines) context.print(line);
+      return summary.state === "partly" ? EXIT.partly : EXIT.done;
+    });
   },
 };
 
 function runJson(pipeline: string, summary: RunSummary, seconds: number): string[] {
-  const { plan, drift, ...rest } = summary;
+  const { plan, drift, failures, ...rest } = summary;
   return [
+    ...failures.map((one) => jsonLine({ pipeline, failure: errorFields(one) })),
     ...drift.map((one) => jsonLine({ pipeline, drift: one })),
-    ...plan.held.map((held) => jsonLine({ pipeline, held })),
-    jsonLine({ pipeline, run: { ...rest, steps: plan.steps.length, drift: drift.length, seconds } }),
+    ...plan.held.map((held) => jsonLine({ pipeline, held: heldJson(held) })),
+    jsonLine({
+      pipeline,
+      run: { ...rest, steps: plan.steps.length, drift: drift.length, failures: failures.length, seconds },
+    }),
   ];
 }
 
+const DRIFT_SHOWN_MAX = 10;
+
 function runText(pipeline: string, summary: RunSummary, seconds: number): string[] {
-  const { exported, pruned, deleted, cooled, drift, plan } = summary;
+  const { exported, pruned, deleted, cooled, drift, failures, plan } = summary;
   const done = [
     exported > 0n ? `archived ${plural(exported, "row")}` : "",
     pruned > 0n ? `pruned ${plural(pruned, "row")}` : "",
@@ -59,10 +66,17 @@ function runText(pipeline: string, summary: RunSummary, seconds: number): string
   ].filter((part) => part !== "");
   return [
     `${pipeline}: ${done.length === 0 ? "nothing to do" : done.join(", ")} (${seconds.toFixed(1)} s)`,
-    ...plan.held.map(({ rule, reason }) => `  held back: ${rule}: ${reason}`),
-    ...drift.map(({ day, rule, chunk, reason }) => {
+    ...failures.map((one) => `failed, and left as it was: ${errorText(one)}`),
+    ...heldText(plan.held),
+    ...(drift.length === 0
+      ? []
+      : [`drift: ${plural(drift.length, "chunk")} changed after the export; their rows stay in Postgres`]),
+    ...drift.slice(0, DRIFT_SHOWN_MAX).map(({ day, rule, chunk, reason, segment }) => {
       const place = chunk === null ? "" : `, chunk ${chunk}`;
-      return `  drift: ${day} ${rule}${place}: ${reason}; its rows stay in Postgres`;
+      return `  ${day} ${rule}: ${reason} (segment ${segment}${place})`;
     }),
+    ...(drift.length > DRIFT_SHOWN_MAX
+      ? [`  and ${formatCount(drift.length - DRIFT_SHOWN_MAX)} more; --json lists them all`]
+      : []),
   ];
 }

@@ -24,7 +24,10 @@ export async function* readChunks(
   if (columns.rows > 0) yield columns.take();
 }
 
-/** All rows at once, or null as soon as there are more than `limits` allows. */
+/**
+ * All rows at once, or null as soon as there are more than `limits` allows. The largest row does not count towards the
+ * bytes: a chunk is cut after the row that fills it, however large that one is.
+ */
 export async function readAtMost(
   tx: Transaction,
   sql: string,
@@ -33,10 +36,15 @@ export async function readAtMost(
   op: string,
 ): Promise<RawRows | null> {
   const columns = new RawColumns(columnCount);
-  const decoder = new CopyBinaryDecoder(columns, () => {});
+  let before = 0;
+  let largest = 0;
+  const decoder = new CopyBinaryDecoder(columns, () => {
+    largest = Math.max(largest, columns.bytes - before);
+    before = columns.bytes;
+  });
   for await (const piece of tx.copy(sql, op)) {
     decoder.push(piece);
-    if (columns.rows > limits.rowsMax || columns.bytes > limits.bytesMax) return null;
+    if (columns.rows > limits.rowsMax || columns.bytes - largest > limits.bytesMax) return null;
   }
   decoder.finish();
   return columns.take();

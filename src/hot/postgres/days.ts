@@ -10,6 +10,7 @@ import {
   formatInstant,
   POSTGRES_EPOCH_MICROS,
 } from "../../rows/day.ts";
+import { FirnlineError } from "../../errors.ts";
 import type { KeyRange } from "../../rows/key-range.ts";
 import type { Transaction } from "../../postgres/database.ts";
 import { quoteLiteral, quoteTable } from "../../postgres/quote.ts";
@@ -35,6 +36,32 @@ export async function timeLimitsOf(
     from: BigInt(String(rows[0]?.["from"])) - POSTGRES_EPOCH_MICROS,
     to: BigInt(String(rows[0]?.["to"])) - POSTGRES_EPOCH_MICROS,
   };
+}
+
+/**
+ * Where a clock was set back, a plain timestamp stands for two instants and a range that begins or ends there has no
+ * one answer: it is refused. A UTC midnight is always a limit, because that is how days are cut.
+ */
+export async function refuseAmbiguous(tx: Transaction, source: SourceTable, range: TimeRange): Promise<void> {
+  if (source.zone === null) return;
+  for (const instant of [range.from, range.to]) {
+    if (instant === dayStart(dayOf(instant))) continue;
+    const { rows } = await tx.query(
+      `SELECT count(*)::int AS readings FROM generate_series(-6, 6) AS halves
+       WHERE ($1::timestamptz + halves * interval '30 minutes') AT TIME ZONE $2
+           = ($1::timestamptz AT TIME ZONE $2)
+          OR (($1::timestamptz AT TIME ZONE $2) AT TIME ZONE $2) <> $1::timestamptz`,
+      [formatInstant(instant), source.zone],
+      "zone",
+    );
+    if (rows[0]?.["readings"] === 1) continue;
+    throw new FirnlineError({
+      code: "E_INPUT",
+      subject: formatInstant(instant),
+      problem: `clocks in ${source.zone} were set back around it, so rows of that hour may lie before or after it`,
+      hint: "Choose a limit outside of that hour, or a whole UTC day",
+    });
+  }
 }
 
 export async function dayRange(tx: Transaction, source: SourceTable, day: DayUtc): Promise<KeyRange> {

@@ -1,14 +1,22 @@
 /** Looks at the table the way a careful operator would before the first row moves, and judges all of it at once. */
 import { readFileSync } from "node:fs";
 import { type ErrorCode, FirnlineError, FirnlineErrors } from "../../errors.ts";
-import { type Column, mapColumns } from "../../rows/column.ts";
+import { type Column, mapColumn, mapColumns } from "../../rows/column.ts";
 import { KEY_KINDS } from "../../rows/key-range.ts";
 import { toHex } from "../../rows/hex.ts";
 import type { NewSha256 } from "../../segment/digest.ts";
 import type { Database, Transaction } from "../../postgres/database.ts";
 import { quoteTable } from "../../postgres/quote.ts";
 import type { SourceTable, TableName } from "../port.ts";
-import { chooseKey, judgeServer, judgeTable, type ServerFacts, type TableFacts } from "./table-facts.ts";
+import {
+  chooseKey,
+  judgeServer,
+  judgeSideEffects,
+  judgeTable,
+  type ServerFacts,
+  type SideEffectFacts,
+  type TableFacts,
+} from "./table-facts.ts";
 
 export interface SourceRequest {
   readonly table: TableName;
@@ -19,6 +27,8 @@ export interface SourceRequest {
   readonly rules: readonly { readonly name: string; readonly when: string | null }[];
   /** Whether rows will be deleted. */
   readonly deletes: boolean;
+  /** Whether the policy wants rows to go with whole native partitions only. */
+  readonly wholePartitions?: boolean;
 }
 
 function sqlFile(name: string): string {
@@ -28,6 +38,8 @@ function sqlFile(name: string): string {
 const TABLE_FACTS = sqlFile("table-facts.sql");
 const SERVER_FACTS = sqlFile("server-facts.sql");
 const FINGERPRINT = sqlFile("fingerprint.sql");
+const SIDE_EFFECTS = sqlFile("side-effects.sql");
+export const BASE_TYPE = sqlFile("base-type.sql");
 
 const encoder = new TextEncoder();
 
@@ -39,6 +51,12 @@ export async function readFingerprint(tx: Transaction, newHash: NewSha256, oid: 
       .update(encoder.encode(String(rows[0]?.["definition"])))
       .digest(),
   );
+}
+
+/** What a DELETE would do besides deleting rows, as seen by `tx`. */
+export async function readSideEffects(tx: Transaction, oid: string): Promise<SideEffectFacts> {
+  const { rows } = await tx.query(SIDE_EFFECTS, [oid], "side effects");
+  return rows[0]?.["facts"] as SideEffectFacts;
 }
 
 export async function describeSource(
@@ -57,7 +75,7 @@ export async function describeSource(
       return null;
     }
   };
-  const { server, facts, fingerprint } = await readFacts(database, newHash, request.table);
+  const { server, facts, fingerprint, sideEffects } = await readFacts(database, newHash, request.table);
   findings.push(...judgeServer(server));
   if (facts === null) {
     throw new FirnlineErrors([
@@ -71,10 +89,22 @@ export async function describeSource(
     ]);
   }
   findings.push(...judgeTable(subject, facts, request.deletes));
-  const columns = collect(() => mapColumns(subject, facts.attributes));
-  const timeColumn = columns && collect(() => findTime(subject, columns, request));
-  const keyColumns = columns && collect(() => findKey(subject, columns, facts, request));
+  if (request.deletes) findings.push(...judgeSideEffects(subject, sideEffects));
+  if (request.wholePartitions === true && facts.kind === "r") findings.push(notPartitioned(subject));
   const isTable = facts.kind === "r" || facts.kind === "p";
+  // One by one, so that a bad type hides neither the next one nor a bad key.
+  const bad = facts.attributes.filter((one) => collect(() => mapColumn(subject, one)) === null);
+  const columns = collect(() =>
+    mapColumns(
+      subject,
+      facts.attributes.filter((one) => !bad.includes(one)),
+    ),
+  );
+  const isTimeBad = bad.some(({ name }) => name === request.time);
+  const timeColumn =
+    isTable && !isTimeBad && columns ? collect(() => findTime(subject, columns, request)) : null;
+  const keyColumns =
+    isTable && columns ? collect(() => findKey(subject, columns, facts, request, server.encoding)) : null;
   const rules = isTable ? await readRules(database, subject, request, findings) : null;
   if (
     findings.length > 0 ||
@@ -105,7 +135,12 @@ async function readFacts(
   database: Database,
   newHash: NewSha256,
   table: TableName,
-): Promise<{ server: ServerFacts; facts: TableFacts | null; fingerprint: string }> {
+): Promise<{
+  server: ServerFacts;
+  facts: TableFacts | null;
+  fingerprint: string;
+  sideEffects: SideEffectFacts;
+}> {
   return await database.transaction("repeatable read, read only", "describe", async (tx) => {
     const server = (await tx.query(SERVER_FACTS, [], "server facts")).rows[0]?.["facts"] as ServerFacts;
     const found = await tx.query(TABLE_FACTS, [table.schema, table.name], "table facts");
@@ -114,6 +149,7 @@ async function readFacts(
       server,
       facts,
       fingerprint: facts === null ? "" : await readFingerprint(tx, newHash, facts.oid),
+      sideEffects: await readSideEffects(tx, facts?.oid ?? "0"),
     };
   });
 }
@@ -145,6 +181,7 @@ function findKey(
   columns: readonly Column[],
   facts: TableFacts,
   request: SourceRequest,
+  encoding: string,
 ): readonly number[] {
   return chooseKey(subject, facts, request.key).map((name) => {
     const index = columns.findIndex((column) => column.attribute === name && column.select === "value");
@@ -158,7 +195,25 @@ function findKey(
         hint: "Choose a key of integers, uuid, text, bytea, dates or times",
       });
     }
+    if (column.kind === "text" && encoding !== "UTF8") {
+      // Postgres would sort by the server's bytes, and the digests are taken in the order of UTF-8.
+      throw new FirnlineError({
+        code: "E_KEY",
+        subject: `${subject}.${name}`,
+        problem: `a text key sorts by the database's encoding, which is ${encoding}`,
+        hint: "Choose another key, or move the table to a UTF8 database",
+      });
+    }
     return index;
+  });
+}
+
+function notPartitioned(subject: string): FirnlineError {
+  return new FirnlineError({
+    code: "E_POLICY",
+    subject,
+    problem: "prune: partitions drops whole native partitions, and the table has none",
+    hint: "Set prune: auto or prune: rows",
   });
 }
 
@@ -191,12 +246,10 @@ async function readRules(
       spelled.push({ name, when: text });
     } catch (error) {
       if (!(error instanceof FirnlineError) || error.retryable) throw error;
-      const reason = error.problem.replace(/^.*?: /, "");
-      finding(
-        `Postgres does not take its predicate (${reason})`,
-        "Use one expression over this table's columns with immutable functions only",
-        error.code === "E_VISIBILITY" ? "E_VISIBILITY" : "E_POLICY",
-      );
+      const reason = error.problem.replace(/^.*?: /, "").replaceAll(/\s+/g, " ");
+      const problem = `Postgres does not take its predicate (${reason})`;
+      if (error.code === "E_VISIBILITY") finding(problem, error.hint, "E_VISIBILITY");
+      else finding(problem, "Use one expression over this table's columns with immutable functions only");
     }
   }
   // Rule k gets the rows that no earlier rule took; NULL counts as "not taken" (I2: no row is in two partitions).
@@ -219,7 +272,8 @@ async function spellPredicate(database: Database, table: TableName, when: string
         `SELECT pg_get_expr(indpred, indrelid) AS predicate
          FROM pg_index WHERE indexrelid = 'pg_temp.firnline_predicate_index'::regclass`,
       );
-      spelled = String(rows[0]?.["predicate"]);
+      // Postgres drops a predicate that is always true, and keeps none.
+      spelled = String(rows[0]?.["predicate"] ?? "true");
       throw new Answered();
     });
   } catch (error) {

@@ -22,9 +22,16 @@ import type {
   TimeRange,
 } from "../port.ts";
 import { readAtMost, readChunks } from "./copy-reader.ts";
-import { describeSource, readFingerprint, type SourceRequest } from "./describe.ts";
-import { dayExpression, dayRange, timeLimitsOf } from "./days.ts";
-import { sqlDelete, sqlExport, sqlWhere, timeBound, timeIdentifier } from "./sql-text.ts";
+import {
+  BASE_TYPE,
+  describeSource,
+  readFingerprint,
+  readSideEffects,
+  type SourceRequest,
+} from "./describe.ts";
+import { dayExpression, dayRange, refuseAmbiguous, timeLimitsOf } from "./days.ts";
+import { judgeSideEffects } from "./table-facts.ts";
+import { ruleExpression, sqlDelete, sqlExport, sqlWhere, timeBound, timeIdentifier } from "./sql-text.ts";
 
 /** Rolls a prune back without being an error. */
 class Refused extends Error {}
@@ -142,6 +149,7 @@ export class PostgresHot implements Hot<Transaction> {
       return await this.#database.transaction("read write", "prune", async (tx) => {
         await this.#lock(tx, source, "ROW EXCLUSIVE");
         await this.#sameDefinition(tx, source);
+        await this.#noSideEffects(tx, source);
         if ((await steps.before(tx)) === "done") return "done";
         for (const [index, chunk] of chunks.entries()) {
           const sql = sqlDelete(source, chunk.range, predicate);
@@ -150,6 +158,8 @@ export class PostgresHot implements Hot<Transaction> {
         }
         // A definition that changed while rows were read would have changed what their bytes mean (hazard 13).
         await this.#sameDefinition(tx, source);
+        // The lock keeps constraints and triggers out, but not a publication of all tables.
+        await this.#noSideEffects(tx, source);
         await steps.after(tx);
         return "pruned";
       });
@@ -168,16 +178,17 @@ export class PostgresHot implements Hot<Transaction> {
     return await this.#database.transaction("read write", "delete", async (tx) => {
       await this.#lock(tx, source, "ROW EXCLUSIVE");
       await this.#sameDefinition(tx, source);
+      await this.#noSideEffects(tx, source);
       const range = await dayRange(tx, source, partition.day);
       const table = quoteTable(source.table);
       const time = timeIdentifier(source);
       const where = sqlWhere(source, range, predicateOf(source, partition.rule));
       const { rows } = await tx.query(
-        `WITH oldest AS MATERIALIZED (
-           SELECT ctid AS firnline_row FROM ONLY ${table} WHERE ${where} ORDER BY ${time} LIMIT ${Math.trunc(rowsMax)}
-           FOR UPDATE
-         ), deleted AS (
-           DELETE FROM ONLY ${table} USING oldest WHERE ${table}.ctid = oldest.firnline_row AND ${where}
+        // No alias and no join: a table or column may have any name (hazard 19).
+        `WITH deleted AS (
+           DELETE FROM ONLY ${table}
+           WHERE ctid = ANY (ARRAY(SELECT ctid FROM ONLY ${table} WHERE ${where}
+                                   ORDER BY ${time} LIMIT ${Math.trunc(rowsMax)})) AND ${where}
            RETURNING ${time} AS firnline_time
          )
          SELECT count(*)::int AS rows, min(firnline_time)::text AS first, max(firnline_time)::text AS last FROM deleted`,
@@ -215,6 +226,7 @@ export class PostgresHot implements Hot<Transaction> {
 
   async timeLimits(source: SourceTable, range: TimeRange): Promise<{ from: bigint; to: bigint }> {
     return await this.#database.transaction("repeatable read, read only", "range", async (tx) => {
+      await refuseAmbiguous(tx, source, range);
       return await timeLimitsOf(tx, source, range);
     });
   }
@@ -222,10 +234,8 @@ export class PostgresHot implements Hot<Transaction> {
   async encodeValue(source: SourceTable, column: Column, value: string): Promise<Uint8Array> {
     try {
       return await this.#database.transaction("repeatable read, read only", "where", async (tx) => {
-        const { rows } = await tx.query(
-          "SELECT format_type(atttypid, atttypmod) AS type FROM pg_attribute WHERE attrelid = $1::oid AND attnum = $2",
-          [source.table.oid, column.attnum],
-        );
+        // Without its modifier: a cast to varchar(3) would cut the value and find rows that it is not equal to.
+        const { rows } = await tx.query(BASE_TYPE, [source.table.oid, column.attnum], "where");
         const cast = `${quoteLiteral(value)}::${String(rows[0]?.["type"])}`;
         const sql = `COPY (SELECT ${column.select === "value" ? cast : `(${cast})::text`}) TO STDOUT (FORMAT binary)`;
         const found = await readAtMost(tx, sql, 1, { rowsMax: 1, bytesMax: 1 << 20 }, "where");
@@ -245,6 +255,13 @@ export class PostgresHot implements Hot<Transaction> {
 
   async #lock(tx: Transaction, source: SourceTable, mode: "ACCESS SHARE" | "ROW EXCLUSIVE"): Promise<void> {
     await tx.query(`LOCK TABLE ONLY ${quoteTable(source.table)} IN ${mode} MODE`, [], "lock");
+  }
+
+  /** Hazards 10 and 20, again under lock: what `describe` found may be hours old. */
+  async #noSideEffects(tx: Transaction, source: SourceTable): Promise<void> {
+    const subject = `${source.table.schema}.${source.table.name}`;
+    const [finding] = judgeSideEffects(subject, await readSideEffects(tx, source.table.oid));
+    if (finding !== undefined) throw finding;
   }
 
   async #sameDefinition(tx: Transaction, source: SourceTable): Promise<void> {
@@ -276,11 +293,4 @@ async function* withBounds(
   chunks: AsyncIterable<RawRows>,
 ): AsyncGenerator<ExportedChunk, void, undefined> {
   for await (const rows of chunks) yield { first: firstBound(source, rows), rows };
-}
-
-function ruleExpression(source: SourceTable): string {
-  const cases = source.rules
-    .filter(({ predicate }) => predicate !== null)
-    .map(({ predicate }, index) => `WHEN (${predicate}) THEN ${index}`);
-  return cases.length === 0 ? "0" : `CASE ${cases.join(" ")} ELSE ${source.rules.length - 1} END`;
 }

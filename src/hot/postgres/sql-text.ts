@@ -57,8 +57,10 @@ function literal({ kind }: Column, text: string): string {
   return `${quoteLiteral(zoned)}::${cast}`;
 }
 
-const withZone = (text: string): string =>
-  text.endsWith(" BC") ? `${text.slice(0, -3)}+00 BC` : `${text}+00`;
+function withZone(text: string): string {
+  if (text.endsWith("infinity")) return text;
+  return text.endsWith(" BC") ? `${text.slice(0, -3)}+00 BC` : `${text}+00`;
+}
 
 export function orderBy(source: SourceTable): string {
   return [
@@ -108,4 +110,12 @@ export function sqlDelete(source: SourceTable, range: KeyRange, predicate: strin
 /** A value of the time column, as microseconds since 2000, in the form of a bound. */
 export function timeBound(micros: bigint): Bound {
   return { time: formatPostgresTimestamp((micros + POSTGRES_EPOCH_MICROS) as EpochMicros), key: null };
+}
+
+/** Which rule a row belongs to, as its index in the policy. */
+export function ruleExpression(source: SourceTable): string {
+  const cases = source.rules
+    .filter(({ predicate }) => predicate !== null)
+    .map(({ predicate }, index) => `WHEN (${predicate}) THEN ${index}`);
+  return cases.length === 0 ? "0" : `CASE ${cases.join(" ")} ELSE ${source.rules.length - 1} END`;
 }

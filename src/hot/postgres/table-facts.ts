@@ -29,6 +29,10 @@ export interface TableFacts {
   readonly rowsEstimated: string;
   readonly attributes: readonly AttributeFacts[];
   readonly indexes: readonly IndexFacts[];
+}
+
+/** What `sql/side-effects.sql` reports. */
+export interface SideEffectFacts {
   readonly deleteTriggers: readonly string[];
   readonly references: readonly { constraint: string; table: string; onDelete: string }[];
   readonly rules: readonly string[];
@@ -111,18 +115,20 @@ export function judgeTable(subject: string, facts: TableFacts, deletes: boolean)
     );
   }
   if (!facts.canSelect) finding("E_VISIBILITY", "this role may not SELECT", "GRANT SELECT on it");
-  if (deletes) judgeDeletes(facts, finding);
+  if (deletes && !facts.canDelete) {
+    finding("E_VISIBILITY", "this role may not DELETE", "GRANT DELETE on it, or set prune: off");
+  }
   return findings;
 }
 
 const ON_DELETE: Readonly<Record<string, string>> = { c: "CASCADE", n: "SET NULL", d: "SET DEFAULT" };
 
-function judgeDeletes(
-  facts: TableFacts,
-  finding: (code: ErrorCode, problem: string, hint: string) => void,
-): void {
-  if (!facts.canDelete)
-    finding("E_VISIBILITY", "this role may not DELETE", "GRANT DELETE on it, or set prune: off");
+/** What a DELETE would do besides deleting rows: reasons not to delete at all. */
+export function judgeSideEffects(subject: string, facts: SideEffectFacts): FirnlineError[] {
+  const findings: FirnlineError[] = [];
+  const finding = (code: ErrorCode, problem: string, hint: string): void => {
+    findings.push(new FirnlineError({ code, subject, problem, hint }));
+  };
   for (const { constraint, table, onDelete } of facts.references) {
     const action = ON_DELETE[onDelete];
     if (action === undefined) continue;
@@ -149,6 +155,7 @@ function judgeDeletes(
       "ALTER PUBLICATION ... SET (publish = 'insert, update'), or set prune: off",
     );
   }
+  return findings;
 }
 
 /** The key's columns in order: those the policy names, or the primary key's. Throws `E_KEY`. */
@@ -195,6 +202,7 @@ function describeIndex(index: IndexFacts): string {
     index.expression ? "expression" : "",
     index.valid ? "" : "invalid",
     index.immediate ? "" : "deferrable",
+    index.method === "btree" ? "" : index.method,
   ].filter((flaw) => flaw !== "");
   return `${flaws.join(" ")} index ${index.name}`;
 }

@@ -6,8 +6,8 @@
 import type { Column, ValueKind } from "../../rows/column.ts";
 import {
   type DayUtc,
+  dayStart,
   type EpochMicros,
-  formatDay,
   formatInstant,
   POSTGRES_EPOCH_DAY,
   POSTGRES_EPOCH_MICROS,
@@ -24,6 +24,7 @@ const INT64_MAX = 9_223_372_036_854_775_807n;
 const INT64_MIN = -9_223_372_036_854_775_808n;
 const DATE_INFINITY = 2_147_483_647;
 const DATE_MINUS_INFINITY = -2_147_483_648;
+const FLOAT4_NORMAL_MIN = 2 ** -126;
 
 const viewOf = (field: Uint8Array): DataView =>
   new DataView(field.buffer, field.byteOffset, field.byteLength);
@@ -46,7 +47,8 @@ function float(value: number, single: boolean): string {
     return Number.isNaN(value) ? '"NaN"' : value > 0 ? '"Infinity"' : '"-Infinity"';
   if (Object.is(value, -0)) return "-0";
   if (!single) return String(value);
-  for (let digits = 6; digits < 9; digits += 1) {
+  // Six digits are always kept, except by subnormal numbers.
+  for (let digits = Math.abs(value) < FLOAT4_NORMAL_MIN ? 1 : 6; digits < 9; digits += 1) {
     const short = Number(value.toPrecision(digits));
     if (Math.fround(short) === value) return String(short);
   }
@@ -64,7 +66,9 @@ function date(field: Uint8Array): string {
   const days = viewOf(field).getInt32(0);
   if (days === DATE_INFINITY) return '"infinity"';
   if (days === DATE_MINUS_INFINITY) return '"-infinity"';
-  return `"${formatDay((days + POSTGRES_EPOCH_DAY) as DayUtc)}"`;
+  // As an instant has it, so that years before 1 are written the same way in both.
+  const midnight = formatInstant(dayStart((days + POSTGRES_EPOCH_DAY) as DayUtc));
+  return `"${midnight.slice(0, midnight.indexOf("T"))}"`;
 }
 
 const RENDERERS: Readonly<Record<ValueKind, Render>> = {

@@ -55,7 +55,7 @@ SELECT jsonb_build_object(
   'bytesTotal', CASE WHEN r.relkind IN ('r', 'm', 't') THEN pg_total_relation_size(r.oid) ELSE 0 END::text,
   'rowsEstimated', greatest(r.reltuples, 0)::bigint::text,
   'attributes', (
-    SELECT jsonb_agg(jsonb_build_object(
+    SELECT coalesce(jsonb_agg(jsonb_build_object(
       'attnum', a.attnum,
       'name', a.attname,
       'type', format_type(a.atttypid, a.atttypmod),
@@ -70,8 +70,10 @@ SELECT jsonb_build_object(
         ORDER BY b.depth DESC LIMIT 1
       ),
       'contains', (
-        SELECT jsonb_agg(DISTINCT t.typname)
-        FROM contained c JOIN pg_catalog.pg_type t ON t.oid = c.type_oid
+        SELECT jsonb_agg(DISTINCT CASE WHEN n.nspname = 'pg_catalog' THEN '' ELSE n.nspname || '.' END || t.typname)
+        FROM contained c
+        JOIN pg_catalog.pg_type t ON t.oid = c.type_oid
+        JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
         WHERE c.attnum = a.attnum
       ),
       'unstable', (
@@ -81,7 +83,7 @@ SELECT jsonb_build_object(
         JOIN pg_catalog.pg_proc p ON p.oid = t.typoutput
         WHERE c.attnum = a.attnum AND p.provolatile = 'v'
       )
-    ) ORDER BY a.attnum)
+    ) ORDER BY a.attnum), '[]')
     FROM attribute a
   ),
   'indexes', (
@@ -105,34 +107,6 @@ SELECT jsonb_build_object(
     JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
     JOIN pg_catalog.pg_am am ON am.oid = ic.relam
     WHERE i.indrelid = r.oid
-  ),
-  'deleteTriggers', (
-    SELECT coalesce(jsonb_agg(t.tgname ORDER BY t.tgname), '[]')
-    FROM pg_catalog.pg_trigger t
-    WHERE t.tgrelid = r.oid AND NOT t.tgisinternal AND t.tgenabled <> 'D' AND (t.tgtype & 8) <> 0
-  ),
-  'references', (
-    SELECT coalesce(jsonb_agg(jsonb_build_object(
-      'constraint', f.conname, 'table', f.conrelid::regclass::text, 'onDelete', f.confdeltype) ORDER BY f.conname), '[]')
-    FROM pg_catalog.pg_constraint f
-    WHERE f.contype = 'f' AND f.confrelid = r.oid
-  ),
-  'rules', (
-    SELECT coalesce(jsonb_agg(w.rulename ORDER BY w.rulename), '[]')
-    FROM pg_catalog.pg_rewrite w
-    WHERE w.ev_class = r.oid AND w.rulename <> '_RETURN'
-  ),
-  'publications', (
-    SELECT coalesce(jsonb_agg(DISTINCT p.pubname), '[]')
-    FROM pg_catalog.pg_publication p
-    WHERE p.pubdelete AND (
-      p.puballtables
-      OR EXISTS (SELECT FROM pg_catalog.pg_publication_rel pr WHERE pr.prpubid = p.oid AND pr.prrelid = r.oid)
-      OR EXISTS (
-        SELECT FROM pg_catalog.pg_publication_namespace pn
-        JOIN pg_catalog.pg_class c ON c.relnamespace = pn.pnnspid AND c.oid = r.oid
-        WHERE pn.pnpubid = p.oid)
-    )
   )
 ) AS facts
 FROM relation r

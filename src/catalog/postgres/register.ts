@@ -1,0 +1,55 @@
+/** The pipeline's row: which archive belongs to which table of which database. */
+import { FirnlineError, invariant } from "../../errors.ts";
+import type { SourceIdentity } from "../../segment/journal.ts";
+import type { Transaction } from "../../postgres/database.ts";
+import type { PipelineRecord } from "../port.ts";
+import { selectPipeline } from "./views.ts";
+
+interface Registration {
+  readonly pipeline: string;
+  readonly archiveId: string;
+  readonly archiveUrl: string;
+  readonly source: SourceIdentity;
+}
+
+export async function register(tx: Transaction, record: Registration): Promise<PipelineRecord> {
+  await refuseSecondPipeline(tx, record);
+  const values = [record.pipeline, record.archiveId, record.archiveUrl, JSON.stringify(record.source)];
+  // Nothing journaled and no segment: at most a first run failed before it began, perhaps on a wrong archive.
+  const changed = await tx.query(
+    `UPDATE firnline.pipeline p SET archive_id = $2, archive_url = $3, source = $4
+     WHERE pipeline = $1 AND journal_n = 0 AND (archive_url <> $3 OR source <> $4)
+       AND NOT EXISTS (SELECT FROM firnline.segment s WHERE s.pipeline = p.pipeline)`,
+    values,
+    "register",
+  );
+  if (changed.rowCount === 1) {
+    await tx.query("DELETE FROM firnline.outbox WHERE pipeline = $1", [record.pipeline], "register");
+  }
+  await tx.query(
+    `INSERT INTO firnline.pipeline (pipeline, archive_id, archive_url, source) VALUES ($1, $2, $3, $4)
+     ON CONFLICT (pipeline) DO NOTHING`,
+    values,
+    "register",
+  );
+  const found = await selectPipeline(tx, record.pipeline);
+  invariant(found !== null, record.pipeline, "its row is gone");
+  return found;
+}
+
+/** Each would take the other's rows for rows that never were. A unique index holds it against races, too. */
+async function refuseSecondPipeline(tx: Transaction, record: Registration): Promise<void> {
+  const { rows } = await tx.query(
+    "SELECT pipeline FROM firnline.pipeline WHERE source = $2 AND pipeline <> $1",
+    [record.pipeline, JSON.stringify(record.source)],
+    "register",
+  );
+  const other = rows[0]?.["pipeline"] as string | undefined;
+  if (other === undefined) return;
+  throw new FirnlineError({
+    code: "E_POLICY",
+    subject: `pipeline ${record.pipeline}`,
+    problem: `pipeline ${other} moves this table already`,
+    hint: "A table has one pipeline, and its name is permanent; put the name back, or use rules",
+  });
+}

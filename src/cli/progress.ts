@@ -1,0 +1,40 @@
+/** Progress as one line: what was done since the start, stage by stage, and what is under way. */
+import type { Progress } from "../environment.ts";
+import { formatCount } from "./format.ts";
+
+type Stage = Progress["stage"];
+
+/** In the order of a row's way. */
+const DONE: Readonly<Partial<Record<Stage, string>>> = {
+  export: "exported",
+  seal: "verified",
+  prune: "pruned",
+  transition: "cooled",
+  delete: "deleted",
+};
+
+export class ProgressLine {
+  readonly #rows = new Map<Stage, bigint>();
+  /** What a stage said last: counts are running totals of one subject. */
+  readonly #last = new Map<Stage, { readonly subject: string; readonly rows: bigint }>();
+
+  add(progress: Progress): string {
+    const { stage, subject, rows } = progress;
+    // Segments, not rows: this stage counts what can be read already.
+    if (stage === "restore") return `restoring: ${formatCount(rows)} of ${subject} are readable`;
+    if (stage === "read") return `reading: ${formatCount(rows)} rows`;
+    const last = this.#last.get(stage);
+    const before = last?.subject === subject && last.rows <= rows ? last.rows : 0n;
+    this.#last.set(stage, { subject, rows });
+    this.#rows.set(stage, this.rowsOf(stage) + rows - before);
+    const totals = (Object.keys(DONE) as Stage[]).flatMap((one) =>
+      this.#rows.has(one) ? [`${DONE[one]} ${formatCount(this.rowsOf(one))}`] : [],
+    );
+    return `${totals.join(", ")} rows`;
+  }
+
+  /** Rows that a stage has been through since the start. */
+  rowsOf(stage: Stage): bigint {
+    return this.#rows.get(stage) ?? 0n;
+  }
+}

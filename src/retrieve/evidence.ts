@@ -1,0 +1,54 @@
+/**
+ * The evidence of an answer: what it was made of, so that somebody who trusts nobody can check it. Every archived chunk
+ * that was used hashed to its manifest; the manifest hashes to what is named here; and the journal names the manifest.
+ */
+import { objectLocator, manifestLocator } from "../archive/locators.ts";
+import type { PipelineRecord, ReadableSegment } from "../catalog/port.ts";
+import { canonicalJson, type Json } from "../segment/canonical-json.ts";
+
+export const EVIDENCE_FORMAT = 1;
+
+export interface EvidenceInput {
+  readonly pipeline: PipelineRecord;
+  readonly retrieval: string;
+  readonly requestedBy: string;
+  readonly at: string;
+  readonly writer: string;
+  readonly range: { readonly time: string; readonly from: string; readonly to: string };
+  readonly where: readonly { readonly column: string; readonly value: string }[];
+  readonly answer: { readonly rows: bigint; readonly bytes: bigint; readonly sha256: string };
+  readonly rowsFrom: { readonly hot: bigint; readonly warm: bigint; readonly cold: bigint };
+  readonly segments: readonly ReadableSegment[];
+}
+
+/** RFC 8785 JSON with a final line feed. */
+export function evidenceText(input: EvidenceInput): string {
+  const { answer, pipeline, range, rowsFrom } = input;
+  const evidence: Json = {
+    format: EVIDENCE_FORMAT,
+    archiveId: pipeline.archiveId,
+    archive: pipeline.archiveUrl,
+    pipeline: pipeline.pipeline,
+    retrieval: input.retrieval,
+    requestedBy: input.requestedBy,
+    at: input.at,
+    writer: input.writer,
+    range: { ...range },
+    where: input.where.map(({ column, value }) => ({ column, value })),
+    answer: { rows: `${answer.rows}`, bytes: `${answer.bytes}`, sha256: answer.sha256 },
+    rowsFrom: { hot: `${rowsFrom.hot}`, warm: `${rowsFrom.warm}`, cold: `${rowsFrom.cold}` },
+    journal: { n: `${pipeline.journal.n}`, sha256: pipeline.journal.sha256 },
+    segments: input.segments.map(({ record, prunedChunks }) => ({
+      segment: record.segment,
+      rows: `${record.rows}`,
+      object: { key: objectLocator(pipeline.pipeline, record).key, sha256: record.object?.sha256 ?? "" },
+      manifest: {
+        key: manifestLocator(pipeline.pipeline, record).key,
+        sha256: record.manifest?.sha256 ?? "",
+      },
+      // Null: all of them. The rows of the others were still in the table.
+      chunks: prunedChunks === null ? null : [...prunedChunks],
+    })),
+  };
+  return `${canonicalJson(evidence)}\n`;
+}

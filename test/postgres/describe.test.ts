@@ -1,0 +1,321 @@
+/**
+ * What Firnline refuses to touch, and in which words. Each hazardous table is really built; the exact messages are in
+ * `test/golden/refusals.txt` (`vitest run -u` writes it anew; read the difference).
+ */
+import { randomBytes } from "node:crypto";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+import { FirnlineErrors } from "../../src/errors.ts";
+import type { SourceTable } from "../../src/hot/port.ts";
+import { judgeServer, type ServerFacts } from "../../src/hot/postgres/table-facts.ts";
+import { dayStart, parseDay } from "../../src/rows/day.ts";
+import { createDatabase, runAlone, type TestDatabase } from "../support/postgres.ts";
+import { connect, hotOf, openDatabase } from "./connect.ts";
+import { HARMLESS, type Hazard, HAZARDS } from "./describe-hazards.ts";
+
+/** Stands in the messages for the case's schema, the test's database and its role, which have other names each time. */
+const ROLE = `firnline_test_${randomBytes(6).toString("hex")}`;
+let owned: TestDatabase;
+/** The server's major version. */
+let version: number;
+
+beforeAll(async () => {
+  owned = await createDatabase();
+  const shown = await runAlone(owned.url, "SHOW server_version_num");
+  version = Math.floor(Number(shown.rows[0].server_version_num) / 10_000);
+  await runAlone(owned.url, `CREATE ROLE ${ROLE} LOGIN PASSWORD 'secret'`);
+});
+afterAll(async () => {
+  await runAlone(owned.url, `DROP OWNED BY ${ROLE}`);
+  await runAlone(owned.url, `DROP ROLE ${ROLE}`);
+  await owned[Symbol.asyncDispose]();
+});
+
+function urlOf(hazard: Hazard): string {
+  const url = new URL(owned.url);
+  if (hazard.asRole) [url.username, url.password] = [ROLE, "secret"];
+  return url.href;
+}
+
+let schemas = 0;
+
+/** Builds the table, and gives `look` the hot port on it. */
+async function onTable<T>(
+  hazard: Hazard,
+  look: (hot: ReturnType<typeof hotOf>, schema: string) => Promise<T>,
+): Promise<T> {
+  schemas += 1;
+  const schema = `case_${schemas}`;
+  await using client = await connect(owned.url);
+  await client.query(
+    `CREATE SCHEMA ${schema}; GRANT USAGE, CREATE ON SCHEMA ${schema} TO ${ROLE}; SET search_path = ${schema}`,
+  );
+  await client.query("SET allow_system_table_mods = on");
+  try {
+    if (hazard.sql !== "")
+      await client.query(
+        hazard.sql.replaceAll("%I", (found, at: number) => (isGrantee(hazard.sql, at) ? ROLE : found)),
+      );
+    await using database = openDatabase(urlOf(hazard));
+    const { table, ...request } = hazard.request ?? {};
+    const name = { schema: table?.schema || schema, name: table?.name ?? "t" };
+    return await look(hotOf(database, "t", { ...request, table: name }), schema);
+  } finally {
+    if (hazard.after !== undefined) await client.query(hazard.after);
+    await client.query(`DROP SCHEMA ${schema} CASCADE`);
+  }
+}
+
+/** Not the `%I` of a `format()` within the SQL. */
+const isGrantee = (sql: string, at: number): boolean => /(?:TO|FROM) $/.test(sql.slice(0, at));
+
+async function refusals(hazard: Hazard): Promise<string[]> {
+  return await onTable(hazard, async (hot, schema) => {
+    try {
+      await hot.describe();
+      return [];
+    } catch (error) {
+      if (!(error instanceof FirnlineErrors)) throw error;
+      return error.errors.map(({ message }) =>
+        message.replaceAll(schema, "app").replaceAll(owned.name, "DATABASE").replaceAll(ROLE, "ROLE"),
+      );
+    }
+  });
+}
+
+describe("a table that must not be moved", () => {
+  const found = new Map<string, string[]>();
+
+  it.for(Object.entries(HAZARDS))(
+    "is refused with a code, a problem and a hint: %s",
+    async ([title, hazard], { skip }) => {
+      if ((hazard.since ?? 0) > version) skip(`needs PostgreSQL ${hazard.since}`);
+      const messages = await refusals(hazard);
+      found.set(title, messages);
+      expect(messages.length).toBeGreaterThan(0);
+      for (const message of messages) {
+        expect(message).toMatch(/^E_[A-Z_]+ [^:]+: .+\. .+[^.?]\.$/s);
+        expect(message).not.toMatch(/undefined|null\b|\n|E_INTERNAL|E_DATABASE/);
+      }
+    },
+  );
+
+  it("is refused in the words that are written down", async ({ skip }) => {
+    if (version < 18) skip("the words of PostgreSQL 18 are written down");
+    expect([...found.keys()]).toEqual(Object.keys(HAZARDS));
+    const sections = [...found].map(([title, messages]) => `## ${title}\n${messages.join("\n")}\n`);
+    await expect(sections.join("\n")).toMatchFileSnapshot("../golden/refusals.txt");
+  });
+
+  it("is refused for everything that is wrong with it, at once", () => {
+    const codes = found.get("everything at once")?.map((message) => message.split(" ")[0]);
+    expect(new Set(codes)).toEqual(
+      new Set(["E_RELATION", "E_VISIBILITY", "E_SIDE_EFFECT", "E_TYPE", "E_POLICY", "E_KEY"]),
+    );
+  });
+});
+
+describe("a table that looks dangerous and is not", () => {
+  it.each(Object.entries(HARMLESS))("is taken: %s", async (_title, hazard) => {
+    expect(await refusals(hazard)).toEqual([]);
+  });
+});
+
+describe("a temporary table", () => {
+  it("is refused, whichever session it belongs to", async () => {
+    await using client = await connect(owned.url);
+    await client.query("CREATE TEMPORARY TABLE temporary (id bigint PRIMARY KEY, ts timestamptz NOT NULL)");
+    const { rows } = await client.query("SELECT nspname FROM pg_namespace WHERE oid = pg_my_temp_schema()");
+    const table = { schema: String(rows[0].nspname), name: "temporary" };
+    await using database = openDatabase(owned.url);
+    await expect(hotOf(database, "temporary", { table }).describe()).rejects.toThrow(
+      /E_RELATION pg_temp_\d+\.temporary: it is temporary\. Name a permanent table\./,
+    );
+  });
+});
+
+describe("rules", () => {
+  const predicates = async (...when: string[]): Promise<(string | null)[]> => {
+    const rules = [
+      ...when.map((text, index) => ({ name: `r${index}`, when: text })),
+      { name: "default", when: null },
+    ];
+    const { sql } = HARMLESS["a plain table"] as Hazard;
+    const source = await onTable(
+      { sql, request: { rules } },
+      async (hot): Promise<SourceTable> => await hot.describe(),
+    );
+    expect(source.rules.map(({ name }) => name)).toEqual(rules.map(({ name }) => name));
+    return source.rules.map(({ predicate }) => predicate);
+  };
+
+  it("get the rows that no earlier rule took, and NULL is not taken (I2)", async () => {
+    expect(await predicates("action = 'a'", "id > 5")).toEqual([
+      "((action = 'a'::text)) IS TRUE",
+      "((action = 'a'::text)) IS NOT TRUE AND ((id > 5)) IS TRUE",
+      "((action = 'a'::text)) IS NOT TRUE AND ((id > 5)) IS NOT TRUE",
+    ]);
+    expect(await predicates()).toEqual([null]);
+  });
+
+  it("are put into statements as Postgres spells them, not as they were written", async () => {
+    const [predicate] = await predicates("/* ' */ action = 'it''s' -- ; drop table t");
+    expect(predicate).toBe("((action = 'it''s'::text)) IS TRUE");
+  });
+
+  it("cut a table into partitions that hold every row exactly once, NULLs included", async () => {
+    const hazard: Hazard = {
+      sql: `CREATE TABLE t (id bigint PRIMARY KEY, ts timestamptz NOT NULL, a boolean, b text);
+        INSERT INTO t SELECT n, '2026-01-03 12:00:00+00', (ARRAY[true, false, NULL])[n % 3 + 1], (ARRAY['x', 'y', NULL])[n % 5 % 3 + 1]
+        FROM generate_series(1, 300) n`,
+      request: {
+        rules: [
+          { name: "one", when: "a" },
+          { name: "two", when: "b = 'x' OR a IS NULL" },
+          { name: "default", when: null },
+        ],
+      },
+    };
+    await onTable(hazard, async (hot, schema) => {
+      const source = await hot.describe();
+      await using client = await connect(owned.url);
+      const count = async (predicate: string | null): Promise<number> =>
+        Number(
+          (await client.query(`SELECT count(*) FROM ${schema}.t WHERE ${predicate ?? "true"}`)).rows[0].count,
+        );
+      const counts: number[] = [];
+      for (const { predicate } of source.rules) counts.push(await count(predicate));
+      expect(counts.reduce((sum, one) => sum + one, 0)).toBe(300);
+      expect(counts.every((one) => one > 0)).toBe(true);
+      const { partitions } = await hot.inventory(source, parseDay("2026-01-03"));
+      expect(partitions.map(({ rule, rows }) => [rule, Number(rows)])).toEqual(
+        source.rules.map(({ name }, index) => [name, counts[index]]),
+      );
+    });
+  });
+});
+
+describe("looking", () => {
+  it("leaves nothing behind: no table, no type, no schema, no change of a row", async () => {
+    const hazard: Hazard = {
+      sql: "CREATE TABLE t (id bigint PRIMARY KEY, ts timestamptz NOT NULL, action text); INSERT INTO t VALUES (1, '2026-01-03 00:00:00+00', 'a')",
+      request: {
+        rules: [
+          { name: "good", when: "action = 'a'" },
+          { name: "default", when: null },
+        ],
+      },
+    };
+    const bad = {
+      ...hazard,
+      request: {
+        rules: [
+          { name: "bad", when: "action = clock_timestamp()::text" },
+          { name: "default", when: null },
+        ],
+      },
+    };
+    for (const one of [hazard, bad]) {
+      await onTable(one, async (hot, schema) => {
+        await using client = await connect(owned.url);
+        const state = async (): Promise<unknown> => {
+          const objects = await client.query(
+            `SELECT (SELECT array_agg(oid ORDER BY oid) FROM pg_class) AS relations, (SELECT array_agg(oid ORDER BY oid) FROM pg_type) AS types,
+                    (SELECT array_agg(nspname ORDER BY nspname) FROM pg_namespace) AS schemas, (SELECT count(*) FROM pg_depend) AS dependencies`,
+          );
+          const rows = await client.query(`SELECT xmin, ctid, * FROM ${schema}.t`);
+          return [objects.rows, rows.rows];
+        };
+        const before = await state();
+        await hot.describe().then(
+          async (source) => {
+            await hot.inventory(source, parseDay("2026-02-01"));
+            await hot.census(source);
+            await hot.timeLimits(source, {
+              from: dayStart(parseDay("2026-01-01")),
+              to: dayStart(parseDay("2026-02-01")),
+            });
+          },
+          () => {},
+        );
+        expect(await state()).toEqual(before);
+      });
+    }
+  });
+
+  it("gives the same fingerprint again, and another one after a change of the definition (hazard 13)", async () => {
+    const hazard: Hazard = {
+      sql: "CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE TABLE t (id bigint PRIMARY KEY, ts timestamptz NOT NULL, a text, b text, m mood)",
+    };
+    await onTable(hazard, async (hot, schema) => {
+      await using client = await connect(owned.url);
+      await client.query(`SET search_path = ${schema}`);
+      const fingerprint = async (): Promise<string> => (await hot.describe()).fingerprint;
+      const seen = [await fingerprint()];
+      expect(await fingerprint()).toBe(seen[0]);
+      for (const change of [
+        "ALTER TYPE mood RENAME VALUE 'sad' TO 'blue'",
+        "ALTER TABLE t RENAME a TO c; ALTER TABLE t RENAME b TO a; ALTER TABLE t RENAME c TO b",
+        "ALTER TABLE t ADD d int DEFAULT 7",
+        "ALTER TABLE t DROP d; ALTER TABLE t ADD d int DEFAULT 8",
+        "ALTER TABLE t ALTER a TYPE varchar(9)",
+      ]) {
+        await client.query(change);
+        seen.push(await fingerprint());
+      }
+      expect(new Set(seen).size).toBe(6);
+      await client.query("CREATE INDEX ON t (ts); COMMENT ON TABLE t IS 'x'; ANALYZE t");
+      expect(await fingerprint()).toBe(seen.at(-1));
+    });
+  });
+});
+
+describe("a server that is not safe", () => {
+  const facts: ServerFacts = {
+    systemIdentifier: "1",
+    databaseOid: "5",
+    database: "app",
+    version: 180_004,
+    inRecovery: false,
+    encoding: "UTF8",
+  };
+  const messages = (changes: Partial<ServerFacts>): string[] =>
+    judgeServer({ ...facts, ...changes }).map(({ message }) => message);
+
+  it("is refused by its version, as a standby, or for its encoding", () => {
+    expect(messages({})).toEqual([]);
+    expect(messages({ version: 150_000 })).toEqual([]);
+    expect(messages({ version: 149_999 })).toEqual([
+      "E_SERVER database app: the server is PostgreSQL 14. Use PostgreSQL 15 or newer.",
+    ]);
+    expect(messages({ inRecovery: true })).toEqual([
+      "E_SERVER database app: the server is a standby. Connect to the primary.",
+    ]);
+    expect(messages({ version: 130_000, inRecovery: true, encoding: "SQL_ASCII" })).toHaveLength(3);
+  });
+
+  it.each([
+    [
+      "SQL_ASCII",
+      "bigint",
+      /^E_SERVER database \w+: its encoding is SQL_ASCII, so texts have no known characters\. /m,
+    ],
+    [
+      "LATIN1",
+      "text",
+      /^E_KEY public\.t\.id: a text key sorts by the database's encoding, which is LATIN1\. /m,
+    ],
+  ])("really is with encoding %s and a key of type %s (hazard 18)", async (encoding, key, message) => {
+    const name = `${owned.name}_${encoding.toLowerCase()}`;
+    await runAlone(owned.url, `CREATE DATABASE ${name} TEMPLATE template0 ENCODING '${encoding}' LOCALE 'C'`);
+    try {
+      const url = new URL(owned.url);
+      url.pathname = `/${name}`;
+      await runAlone(url.href, `CREATE TABLE public.t (id ${key} PRIMARY KEY, ts timestamptz NOT NULL)`);
+      await using database = openDatabase(url.href);
+      await expect(hotOf(database, "t").describe()).rejects.toThrow(message);
+    } finally {
+      await runAlone(owned.url, `DROP DATABASE ${name} WITH (FORCE)`);
+    }
+  });
+});

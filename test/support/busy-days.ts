@@ -1,0 +1,20 @@
+/**
+ * One run over these rows passes every failpoint, most of them several times: days that go warm and a day that goes cold
+ * at once, partitions of several segments, row groups and chunks, and a delete-only rule in several batches.
+ */
+import { auditRows, Scenario } from "./scenario.ts";
+
+/** What the delete-only rule takes. */
+export const DELETABLE = "action = 'access_denied'";
+
+export async function createBusyDays(): Promise<Scenario> {
+  const rules = [{ name: "access_denied", when: DELETABLE, hot: "30d", archive: false }];
+  const scenario = await Scenario.create({ rules });
+  await scenario.insert(auditRows("2025-12-29", 1, 130));
+  await scenario.insert(auditRows("2026-01-10", 1001, 260, "CASE WHEN n % 9 <> 0 THEN 'login' END"));
+  await scenario.insert(auditRows("2026-01-10", 2001, 45, "'access_denied'"));
+  await scenario.insert(auditRows("2026-01-29", 3001, 60));
+  await scenario.insert(auditRows("2026-01-30", 4001, 40));
+  await scenario.insert(auditRows("2026-02-20", 5001, 10, "'access_denied'"));
+  return scenario;
+}

@@ -1,0 +1,91 @@
+/** `firnline ...` as a process of its own, to be killed, stopped, raced and continued. */
+import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { fileURLToPath } from "node:url";
+import { vi } from "vitest";
+
+const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
+
+export interface Ending {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+let compileCache: string | undefined;
+
+/** Compiled modules are shared by the children of this test file: a start costs a third then. */
+function compileCacheFolder(): string {
+  if (compileCache === undefined) {
+    const folder = mkdtempSync(join(tmpdir(), "firnline-compiled-"));
+    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
+    compileCache = folder;
+  }
+  return compileCache;
+}
+
+export class FirnlineProcess implements AsyncDisposable {
+  readonly ended: Promise<Ending>;
+  readonly #child: ChildProcessByStdio<null, Readable, Readable>;
+
+  constructor(args: readonly string[], environ: Readonly<Record<string, string>>) {
+    this.#child = spawn(process.execPath, [MAIN, ...args], {
+      env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: compileCacheFolder(), ...environ },
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    const read = async (stream: Readable): Promise<string> => {
+      let text = "";
+      for await (const piece of stream.setEncoding("utf8")) text += piece as string;
+      return text;
+    };
+    const exited = new Promise<Pick<Ending, "code" | "signal">>((resolve, reject) => {
+      this.#child.once("error", reject);
+      this.#child.once("exit", (code, signal) => resolve({ code, signal }));
+    });
+    this.ended = Promise.all([exited, read(this.#child.stdout), read(this.#child.stderr)]).then(
+      ([exit, stdout, stderr]) => ({ ...exit, stdout, stderr }),
+    );
+  }
+
+  get pid(): number {
+    return this.#child.pid as number;
+  }
+
+  signal(name: NodeJS.Signals): void {
+    this.#child.kill(name);
+  }
+
+  /** Waits until the kernel says that the process is stopped (SIGSTOP); throws if it ends first. */
+  async stopped(): Promise<void> {
+    let ending: Ending | undefined;
+    void this.ended.then((how) => (ending = how));
+    await vi.waitUntil(
+      async () => {
+        if (ending !== undefined) throw new Error(`it ended first: ${JSON.stringify(ending)}`);
+        return (await this.#state()) === "T";
+      },
+      { timeout: 20_000, interval: 10 },
+    );
+  }
+
+  /** Lets a stopped process go on. */
+  resume(): void {
+    this.#child.kill("SIGCONT");
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#child.kill("SIGKILL");
+    await this.ended;
+  }
+
+  /** The state letter: after the command's name, which stands in parentheses and may hold anything. */
+  async #state(): Promise<string> {
+    const stat = await readFile(`/proc/${this.pid}/stat`, "utf8").catch(() => ") gone");
+    return stat.slice(stat.lastIndexOf(")") + 2)[0] as string;
+  }
+}

@@ -1,0 +1,259 @@
+/**
+ * The oracle: hot rows and archived chunks marked pruned are exactly all rows that ever went in (I2), found in two ways
+ * that share no code: by a retrieval of everything, and by reading the journal's files with nothing but `node:crypto`
+ * and the Parquet objects with DuckDB.
+ */
+import { createHash } from "node:crypto";
+import { readdir, readFile } from "node:fs/promises";
+import { basename, dirname, join } from "node:path";
+import { type DuckDBConnection, DuckDBInstance } from "@duckdb/node-api";
+import { expect } from "vitest";
+import { moved, NOTHING, type RunAs, type Scenario } from "./scenario.ts";
+
+type JsonObject = Readonly<Record<string, never>>;
+
+export interface Journaled {
+  readonly n: number;
+  readonly entryId: string;
+  readonly run: string;
+  readonly event: { readonly type: string } & Record<string, unknown>;
+}
+
+const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
+
+/** All entries of the journal, whose chain is checked on the way (I5). */
+export async function readJournal(scenario: Scenario): Promise<Journaled[]> {
+  const folder = join(scenario.archive, "_firnline/audit_logs/journal");
+  const names = (await readdir(folder).catch(() => [])).filter((name) => !name.startsWith(".")).sort();
+  const entries: Journaled[] = [];
+  let previous = "0".repeat(64);
+  for (const [index, name] of names.entries()) {
+    expect(name, "numbers have no gap").toBe(`${String(index + 1).padStart(20, "0")}.json`);
+    const bytes = await readFile(join(folder, name));
+    const entry = JSON.parse(bytes.toString("utf8")) as JsonObject;
+    expect({ n: entry["n"], prev: entry["prev"] }, `entry ${name}`).toEqual({
+      n: String(index + 1),
+      prev: previous,
+    });
+    previous = sha256(bytes);
+    entries.push({ ...(entry as unknown as Journaled), n: index + 1 });
+  }
+  return entries;
+}
+
+/** The journal, and what is decided and not journaled yet: what the next run will begin with. */
+async function readEvents(scenario: Scenario): Promise<Journaled["event"][]> {
+  const journal = await readJournal(scenario);
+  const known = new Set(journal.map(({ entryId }) => entryId));
+  const pending = await scenario.query("SELECT entry_id::text AS id, event FROM firnline.outbox ORDER BY id");
+  return [
+    ...journal.map(({ event }) => event),
+    ...pending
+      .filter((row) => !known.has(row["id"] as string))
+      .map((row) => row["event"] as unknown as Journaled["event"]),
+  ];
+}
+
+interface SealedEvent {
+  readonly segment: string;
+  readonly rule: string;
+  readonly dayFrom: string;
+  readonly rows: string;
+  readonly object: { readonly key: string; readonly sha256: string; readonly bytes: string };
+  readonly manifest: { readonly key: string; readonly sha256: string };
+}
+
+/** A sealed segment as the archive shows it, with the rows of its pruned chunks as lines. */
+export interface ArchivedSegment extends SealedEvent {
+  readonly storageClass: string;
+  readonly pruned: readonly string[];
+}
+
+export interface ArchiveContent {
+  readonly segments: readonly ArchivedSegment[];
+  /** Rows deleted by delete-only rules, by `rule day`. */
+  readonly deleted: Readonly<Record<string, number>>;
+}
+
+export async function readArchive(scenario: Scenario): Promise<ArchiveContent> {
+  const events = await readEvents(scenario);
+  const of = (type: string): Record<string, unknown>[] => events.filter((event) => event.type === type);
+  const deleted: Record<string, number> = {};
+  for (const { rule, day, rows } of of("deleted")) {
+    const name = `${String(rule)} ${String(day)}`;
+    deleted[name] = (deleted[name] ?? 0) + Number(rows);
+  }
+  const columns = await readColumns(scenario);
+  const segments: ArchivedSegment[] = [];
+  for (const sealed of of("sealed") as unknown as SealedEvent[]) {
+    const object = await readFile(join(scenario.archive, sealed.object.key));
+    expect(sha256(object), `object ${sealed.object.key}`).toBe(sealed.object.sha256);
+    const manifest = await readFile(join(scenario.archive, sealed.manifest.key));
+    expect(sha256(manifest), `manifest ${sealed.manifest.key}`).toBe(sealed.manifest.sha256);
+    const chunks = of("pruned")
+      .filter(({ segment }) => segment === sealed.segment)
+      .flatMap((event) => event["chunks"] as number[]);
+    expect(new Set(chunks).size, `chunks of ${sealed.segment} are pruned once`).toBe(chunks.length);
+    segments.push({
+      ...sealed,
+      storageClass: await readClass(scenario, sealed.object.key),
+      pruned: await readChunks(scenario, sealed, JSON.parse(manifest.toString("utf8")), chunks, columns),
+    });
+  }
+  return { segments, deleted };
+}
+
+/** The object's class as the file archive keeps it: in a sidecar, or STANDARD without one. */
+async function readClass(scenario: Scenario, key: string): Promise<string> {
+  const sidecar = join(scenario.archive, dirname(key), `.${basename(key)}.firnline.json`);
+  const text = await readFile(sidecar, "utf8").catch(() => `{"storageClass":"STANDARD"}`);
+  return (JSON.parse(text) as { storageClass: string }).storageClass;
+}
+
+async function readChunks(
+  scenario: Scenario,
+  sealed: SealedEvent,
+  manifest: { chunks: { rows: number }[] },
+  chunks: readonly number[],
+  columns: readonly ColumnText[],
+): Promise<string[]> {
+  const starts = manifest.chunks.map((_, index) =>
+    manifest.chunks.slice(0, index).reduce((sum, { rows }) => sum + rows, 0),
+  );
+  const rows = await readParquet(join(scenario.archive, sealed.object.key), columns);
+  expect(rows.length, `rows of ${sealed.object.key}`).toBe(Number(sealed.rows));
+  return chunks.flatMap((chunk) => {
+    const from = starts[chunk] as number;
+    return rows.slice(from, from + (manifest.chunks[chunk]?.rows as number));
+  });
+}
+
+let duckdb: Promise<DuckDBConnection> | undefined;
+
+async function readParquet(path: string, columns: readonly ColumnText[]): Promise<string[]> {
+  duckdb ??= DuckDBInstance.create(":memory:", { threads: "1" }).then(async (one) => await one.connect());
+  const list = columns.map(({ inDuckdb }) => inDuckdb).join(", ");
+  const file = `read_parquet('${path.replaceAll("'", "''")}', hive_partitioning = false, file_row_number = true)`;
+  const reader = await (
+    await duckdb
+  ).runAndReadAll(`SELECT ${list} FROM ${file} AS the_file ORDER BY the_file.file_row_number`);
+  return reader.getRows().map((row) => JSON.stringify(row));
+}
+
+/** One column as the same text from both sides. */
+interface ColumnText {
+  readonly inPostgres: string;
+  readonly inDuckdb: string;
+}
+
+async function readColumns(scenario: Scenario): Promise<ColumnText[]> {
+  const rows = await scenario.query(
+    `SELECT a.attname AS name, format_type(a.atttypid, NULL) AS type FROM pg_attribute a
+     WHERE a.attrelid = 'truth.rows'::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum`,
+  );
+  return rows.map(({ name, type }) => {
+    const column = `"${(name as string).replaceAll('"', '""')}"`;
+    if ((type as string).startsWith("timestamp")) {
+      return {
+        inPostgres: `CASE WHEN isfinite(${column}) THEN trunc(extract(epoch FROM ${column}) * 1000000)::text
+                     ELSE ${column}::text END`,
+        inDuckdb: `epoch_us(${column})::VARCHAR`,
+      };
+    }
+    if (type === "bytea")
+      return { inPostgres: `encode(${column}, 'hex')`, inDuckdb: `lower(hex(${column}))` };
+    // The sign in front keeps a byte order mark from being taken for one.
+    return { inPostgres: `'=' || ${column}::text`, inDuckdb: `'=' || ${column}::VARCHAR` };
+  });
+}
+
+/** Rows of a table of Postgres as lines, sorted. */
+export async function readRows(scenario: Scenario, table: string, condition = "true"): Promise<string[]> {
+  const columns = await readColumns(scenario);
+  const rows = await scenario.query(
+    `SELECT json_build_array(${columns.map(({ inPostgres }) => inPostgres).join(", ")}) AS row
+     FROM ${table} WHERE ${condition}`,
+  );
+  return rows.map(({ row }) => JSON.stringify(row)).sort();
+}
+
+/** What `left` has more often than `right`. */
+export function minus(left: readonly string[], right: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const line of right) counts.set(line, (counts.get(line) ?? 0) + 1);
+  return left.filter((line) => {
+    const count = counts.get(line) ?? 0;
+    if (count > 0) counts.set(line, count - 1);
+    return count === 0;
+  });
+}
+
+export interface OracleOptions {
+  /** What the delete-only rules of the policy match; nothing by default. */
+  readonly deletable?: string;
+  /** What belongs to no day and is never asked for, e.g. infinite times. */
+  readonly leftover?: string;
+}
+
+/** I2, by the journal and DuckDB alone. */
+export async function expectArchiveComplete(
+  scenario: Scenario,
+  { deletable = "false" }: OracleOptions = {},
+): Promise<void> {
+  const { segments, deleted } = await readArchive(scenario);
+  const truth = await readRows(scenario, "truth.rows");
+  const found = [
+    ...(await readRows(scenario, scenario.table)),
+    ...segments.flatMap(({ pruned }) => [...pruned]),
+  ];
+  const missing = minus(truth, found);
+  expect(minus(found, truth), "rows that nobody inserted, or twice").toEqual([]);
+  expect(minus(missing, await readRows(scenario, "truth.rows", deletable)), "rows that are lost").toEqual([]);
+  const journaled = Object.values(deleted).reduce((sum, rows) => sum + rows, 0);
+  expect(missing.length, "rows deleted on purpose are counted in the journal").toBe(journaled);
+}
+
+/** I2 and I8, by a retrieval of everything: Postgres compares the answer with the truth. */
+export async function expectRetrievalComplete(
+  scenario: Scenario,
+  { deletable = "false", leftover = "false" }: OracleOptions = {},
+): Promise<void> {
+  const { lines } = await scenario.retrieve();
+  const [difference] = await scenario.query(
+    `WITH answer AS (SELECT jsonb_populate_record(NULL::truth.rows, line::jsonb)::text AS row FROM unnest($1::text[]) line),
+     truth AS (SELECT the_row::text AS row, (${deletable}) IS TRUE AS deletable FROM truth.rows the_row WHERE (${leftover}) IS NOT TRUE),
+     missing AS (SELECT row FROM truth EXCEPT ALL SELECT row FROM answer)
+     SELECT ARRAY(SELECT row FROM missing EXCEPT ALL SELECT row FROM truth WHERE deletable) AS lost,
+            ARRAY(SELECT row FROM answer EXCEPT ALL SELECT row FROM truth) AS invented,
+            (SELECT count(*)::int FROM missing) AS missing`,
+    [lines],
+  );
+  const { deleted } = await readArchive(scenario);
+  const journaled = Object.values(deleted).reduce((sum, rows) => sum + rows, 0);
+  expect(difference).toEqual({ lost: [], invented: [], missing: journaled });
+}
+
+export async function expectNothingLost(scenario: Scenario, options: OracleOptions = {}): Promise<void> {
+  await expectArchiveComplete(scenario, options);
+  await expectRetrievalComplete(scenario, options);
+}
+
+/** Where all rows are: by `rule day class` those pruned from the table and in the archive, and those still hot. */
+export async function readTiers(scenario: Scenario): Promise<Record<string, string[]>> {
+  const tiers: Record<string, string[]> = { hot: await readRows(scenario, scenario.table) };
+  for (const { rule, dayFrom, storageClass, pruned } of (await readArchive(scenario)).segments) {
+    const name = `${rule} ${dayFrom} ${storageClass}`;
+    tiers[name] = [...(tiers[name] ?? []), ...pruned].sort();
+  }
+  return tiers;
+}
+
+/** I7: a run right after a finished one moves nothing, and finds nothing to plan. */
+export async function expectSettled(scenario: Scenario, as: RunAs = {}): Promise<void> {
+  const summary = await scenario.run(as);
+  expect({ ...moved(summary), state: summary.state, steps: summary.plan.steps }).toEqual({
+    ...NOTHING,
+    state: "done",
+    steps: [],
+  });
+}

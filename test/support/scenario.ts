@@ -1,0 +1,305 @@
+/**
+ * A database with a table, a policy, an archive in a temporary folder, and the truth: a second copy of every row that
+ * ever went in, which Firnline never hears of. Pipelines run in this process or as `firnline` processes.
+ */
+import { randomBytes } from "node:crypto";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import pg from "pg";
+import { readSettings, type Settings } from "../../src/config.ts";
+import type { Plan } from "../../src/plan/plan.ts";
+import { parsePolicy, type Policy } from "../../src/policy/policy.ts";
+import { parseRange } from "../../src/retrieve/request.ts";
+import type { RetrieveResult } from "../../src/retrieve/retrieve-range.ts";
+import { dayStart, type EpochMicros, parseDay, parseInstant } from "../../src/rows/day.ts";
+import type { RunSummary } from "../../src/stages/run-pipeline.ts";
+import { migrateDatabase, Pipeline } from "../../src/wiring.ts";
+import { FirnlineProcess } from "./firnline-process.ts";
+import { createDatabase, runAlone, type TestDatabase } from "./postgres.ts";
+
+/** From here ages are counted: hot keeps 30 days, so 2026-01-29 is the last day that is due. */
+export const AS_OF = "2026-03-01";
+export const LAST_DUE = "2026-01-29";
+/** Warm keeps 60 days of the record's age: this day goes cold, the next one stays warm. */
+export const LAST_COLD = "2025-12-30";
+
+/** Source 1's table, with its index. */
+export const AUDIT_LOGS = `
+  CREATE TABLE public.audit_logs (
+    id bigint PRIMARY KEY, ts timestamptz NOT NULL, action text, message text, details jsonb);
+  CREATE INDEX ix_audit_logs_ts ON public.audit_logs (ts DESC)`;
+
+/** Small sizes, so that a few hundred rows make several chunks, row groups and segments. */
+export const SMALL = {
+  FIRNLINE_CHUNK_ROWS: "50",
+  FIRNLINE_ROW_GROUP_ROWS: "100",
+  FIRNLINE_SEGMENT_MIB: "0",
+  FIRNLINE_PRUNE_CHUNKS: "2",
+  FIRNLINE_DELETE_ROWS: "20",
+  FIRNLINE_LOCK_TIMEOUT_MS: "1500",
+} as const;
+
+export type Environ = Readonly<Record<string, string>>;
+
+export interface ScenarioOptions {
+  /** Statements that make the table. */
+  readonly ddl?: string;
+  /** The table as the policy names it, which is how SQL does. */
+  readonly table?: string;
+  readonly source?: Readonly<Record<string, unknown>>;
+  readonly tiers?: Readonly<Record<string, unknown>>;
+  readonly rules?: readonly Readonly<Record<string, unknown>>[];
+  readonly prune?: string;
+  /** `FIRNLINE_*` for every pipeline and process of the scenario. */
+  readonly environ?: Environ;
+}
+
+/** Rows of one UTC day for the table of source 1: `count` of them from `id` on, the first and last at its very edges. */
+export function auditRows(day: string, id: number, count: number, action = "'login'"): string {
+  return `SELECT ${id} + n, CASE WHEN n = ${count - 1} THEN '${day} 23:59:59.999999+00'::timestamptz
+      ELSE '${day} 00:00:00+00'::timestamptz + n * interval '61.000007 seconds' END,
+      ${action}, CASE WHEN n % 7 <> 0 THEN 'message ' || n END, jsonb_build_object('n', n, 'id', ${id} + n)
+    FROM generate_series(0, ${count - 1}) n`;
+}
+
+export function instantOf(text: string): EpochMicros {
+  return text.length === 10 ? dayStart(parseDay(text)) : parseInstant(text);
+}
+
+/** Counts of what a run moved, as plain numbers. */
+export function moved(summary: RunSummary): Record<"exported" | "pruned" | "deleted" | "cooled", number> {
+  const { exported, pruned, deleted, cooled } = summary;
+  return {
+    exported: Number(exported),
+    pruned: Number(pruned),
+    deleted: Number(deleted),
+    cooled: Number(cooled),
+  };
+}
+
+export const NOTHING = { exported: 0, pruned: 0, deleted: 0, cooled: 0 } as const;
+
+export interface RunAs {
+  readonly asOf?: string;
+  readonly environ?: Environ;
+  readonly backfill?: boolean;
+  readonly confirmSooner?: boolean;
+  readonly url?: string;
+}
+
+const planOptions = (as: RunAs): { asOf: EpochMicros; backfill: boolean; confirmSooner: boolean } => ({
+  asOf: instantOf(as.asOf ?? AS_OF),
+  backfill: as.backfill ?? true,
+  confirmSooner: as.confirmSooner ?? false,
+});
+
+export class Scenario implements AsyncDisposable {
+  readonly url: string;
+  readonly database: string;
+  readonly folder: string;
+  readonly table: string;
+  readonly policyText: string;
+  readonly #options: ScenarioOptions;
+  readonly #owned: AsyncDisposable;
+  #client: Promise<pg.Client> | undefined;
+
+  private constructor(database: TestDatabase, folder: string, options: ScenarioOptions) {
+    this.url = database.url;
+    this.database = database.name;
+    this.folder = folder;
+    this.table = options.table ?? "public.audit_logs";
+    this.#options = options;
+    this.#owned = database;
+    this.policyText = policyText(this.table, this.archive, options);
+  }
+
+  /** A fresh database with an empty table and the control schema. */
+  static async create(options: ScenarioOptions = {}): Promise<Scenario> {
+    const scenario = await Scenario.on(await createDatabase(), options);
+    await scenario.prepare();
+    return scenario;
+  }
+
+  /** Makes the table, the truth and the control schema. */
+  async prepare(): Promise<void> {
+    await this.query(this.#options.ddl ?? AUDIT_LOGS);
+    await this.query(`CREATE SCHEMA truth; CREATE TABLE truth.rows (LIKE ${this.table})`);
+    await migrateDatabase(this.url, this.settings());
+  }
+
+  /** Over a database that is there already, with an archive of its own. Disposing drops the database too. */
+  static async on(database: TestDatabase, options: ScenarioOptions = {}): Promise<Scenario> {
+    const folder = await mkdtemp(join(tmpdir(), "firnline-scenario-"));
+    const scenario = new Scenario(database, folder, options);
+    await mkdir(scenario.policies);
+    await writeFile(join(scenario.policies, "audit-logs.yaml"), scenario.policyText);
+    return scenario;
+  }
+
+  /** The same database and archive under another policy. Disposing it leaves both to the first one. */
+  static async over(scenario: Scenario, changes: ScenarioOptions): Promise<Scenario> {
+    const database = { url: scenario.url, name: scenario.database, [Symbol.asyncDispose]: async () => {} };
+    const other = new Scenario(database, scenario.folder, { ...scenario.#options, ...changes });
+    await writeFile(join(other.policies, "audit-logs.yaml"), other.policyText);
+    return other;
+  }
+
+  /** The same rows in another database, with an empty archive. Connections to this one are closed for it. */
+  async copy(options: ScenarioOptions = this.#options): Promise<Scenario> {
+    await this.disconnect();
+    const name = `test_${randomBytes(8).toString("hex")}`;
+    await runAlone(at(this.url, "postgres"), `CREATE DATABASE ${name} TEMPLATE ${this.database}`);
+    const url = at(this.url, name);
+    const drop = async (): Promise<void> => {
+      await runAlone(at(url, "postgres"), `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
+    };
+    return await Scenario.on({ url, name, [Symbol.asyncDispose]: drop }, options);
+  }
+
+  get archive(): string {
+    return join(this.folder, "archive");
+  }
+
+  /** The folder with the one policy file. */
+  get policies(): string {
+    return join(this.folder, "pipelines");
+  }
+
+  get policy(): Policy {
+    return parsePolicy(this.policyText, "audit-logs.yaml");
+  }
+
+  settings(environ: Environ = {}): Settings {
+    return readSettings({ ...SMALL, ...this.#options.environ, ...environ });
+  }
+
+  async query(text: string, values: readonly unknown[] = []): Promise<Record<string, string>[]> {
+    const result = await (await this.#connect()).query(text, values.length === 0 ? undefined : [...values]);
+    // Several statements at once give several results; the last one is meant.
+    return (Array.isArray(result) ? (result.at(-1) as pg.QueryResult) : result).rows;
+  }
+
+  async count(condition = "true", table = this.table): Promise<number> {
+    const [row] = await this.query(`SELECT count(*)::int AS rows FROM ${table} WHERE ${condition}`);
+    return Number(row?.["rows"]);
+  }
+
+  /** Whether a session of this database waits for a lock. Asked apart: a transaction would see the first answer for ever. */
+  async isSomebodyBlocked(): Promise<boolean> {
+    const { rows } = await runAlone(
+      this.url,
+      `SELECT FROM pg_stat_activity
+       WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0`,
+    );
+    return rows.length > 0;
+  }
+
+  /** Inserts what the SELECT or VALUES gives into the table and into the truth. */
+  async insert(select: string): Promise<void> {
+    await this.query(
+      `WITH fresh AS (INSERT INTO ${this.table} ${select} RETURNING *) INSERT INTO truth.rows SELECT * FROM fresh`,
+    );
+  }
+
+  /** The same change to the table and to the truth: what an application does to its rows is true. */
+  async change(sql: (table: string) => string): Promise<void> {
+    await this.query(`BEGIN; ${sql(this.table)}; ${sql("truth.rows")}; COMMIT`);
+  }
+
+  /** A pipeline in this process. */
+  open({ environ = {}, url = this.url }: Pick<RunAs, "environ" | "url"> = {}): Pipeline {
+    return new Pipeline({ policy: this.policy, connectionString: url, settings: this.settings(environ) });
+  }
+
+  async run(as: RunAs = {}): Promise<RunSummary> {
+    await using pipeline = this.open(as);
+    return await pipeline.run(planOptions(as));
+  }
+
+  /** A run that may fail, as a whole or for single partitions: what went wrong, in order. */
+  async failuresOf(as: RunAs = {}): Promise<unknown[]> {
+    return await this.run(as).then(
+      ({ failures }) => [...failures],
+      (error: unknown) => [error],
+    );
+  }
+
+  async plan(as: RunAs = {}): Promise<Plan> {
+    await using pipeline = this.open(as);
+    return await pipeline.plan(planOptions(as));
+  }
+
+  /** `firnline COMMAND` as a process of its own. */
+  spawn(args: readonly string[], environ: Environ = {}): FirnlineProcess {
+    const own = { DATABASE_URL: this.url, ...SMALL, ...this.#options.environ };
+    return new FirnlineProcess([...args, "--folder", this.policies], { ...own, ...environ });
+  }
+
+  /** `firnline run` as a process of its own. */
+  spawnRun(environ: Environ = {}, asOf = AS_OF): FirnlineProcess {
+    return this.spawn(["run", "--backfill", "--as-of", asOf], environ);
+  }
+
+  /** Retrieves a range, by default everything, into a file of its own. */
+  async retrieve(
+    range: { from?: string; to?: string; where?: readonly string[]; environ?: Environ } = {},
+  ): Promise<{ result: RetrieveResult; lines: string[]; out: string }> {
+    await using pipeline = this.open(range.environ === undefined ? {} : { environ: range.environ });
+    const out = join(this.folder, `answer-${randomBytes(4).toString("hex")}.ndjson`);
+    const request = parseRange(range.from ?? "0001-01-01", range.to ?? "9999-12-31", range.where ?? []);
+    const result = await pipeline.retrieve(request, { out, requestedBy: "a test" });
+    return { result, out, lines: (await readFile(out, "utf8")).split("\n").filter((line) => line !== "") };
+  }
+
+  async disconnect(): Promise<void> {
+    const client = this.#client;
+    this.#client = undefined;
+    await (await client)?.end();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.disconnect();
+    await this.#owned[Symbol.asyncDispose]();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  async #connect(): Promise<pg.Client> {
+    this.#client ??= (async () => {
+      const client = new pg.Client(this.url);
+      client.on("error", () => {}); // told by the query that it fails
+      await client.connect();
+      // DuckDB, the policy and people speak UTC; the server's zone must not matter (I11).
+      await client.query("SET TimeZone = 'Pacific/Kiritimati'");
+      return client;
+    })();
+    return await this.#client;
+  }
+}
+
+/** The same server, another database. */
+export function at(url: string, database: string): string {
+  const other = new URL(url);
+  other.pathname = `/${database}`;
+  return other.href;
+}
+
+/** JSON is YAML, and needs no thought about quotes in hostile names. */
+function policyText(table: string, archive: string, options: ScenarioOptions): string {
+  const policy = {
+    version: 1,
+    pipeline: "audit_logs",
+    source: { connection: "DATABASE_URL", table, time: "ts", ...options.source },
+    archive: { url: pathToFileURL(archive).href },
+    tiers: {
+      hot: { keep: "30d" },
+      warm: { keep: "60d" },
+      cold: { storageClass: "DEEP_ARCHIVE", keep: "forever" },
+      ...options.tiers,
+    },
+    rules: options.rules ?? [],
+    prune: options.prune ?? "auto",
+  };
+  return `${JSON.stringify(policy, null, 2)}\n`;
+}

@@ -1,0 +1,236 @@
+/** Hot rows and archived chunks become one sequence: complete, in order, and nothing hidden (I8, hazard 15). */
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+
+import { type LazySource, type MergeCounts, mergeRows } from "../../../src/retrieve/merge.ts";
+import { RowCursor } from "../../../src/retrieve/row-cursor.ts";
+import type { Column, ValueKind } from "../../../src/rows/column.ts";
+import { type RawRows, RawColumnWriter } from "../../../src/rows/copy-binary.ts";
+import type { OrderColumns } from "../../../src/rows/row-order.ts";
+
+/** Time and key decide the order; `content` is all that is left of a row. */
+interface Row {
+  readonly time: number;
+  readonly key: number;
+  readonly content: string | null;
+}
+
+const column = (name: string, kind: ValueKind): Column => ({
+  name,
+  attribute: name,
+  attnum: 1,
+  type: kind,
+  select: "value",
+  kind,
+  precision: null,
+  scale: null,
+});
+const ORDER: OrderColumns = {
+  columns: [column("key", "int4"), column("time", "timestamptz"), column("content", "text")],
+  timeColumn: 1,
+  keyColumns: [0],
+};
+
+function chunkOf(rows: readonly Row[]): RawRows {
+  const [keys, times, contents] = [new RawColumnWriter(), new RawColumnWriter(), new RawColumnWriter()];
+  for (const { time, key, content } of rows) {
+    const ofKey = keys.reserve(4);
+    ofKey.view.setInt32(ofKey.at, key);
+    const ofTime = times.reserve(8);
+    ofTime.view.setBigInt64(ofTime.at, BigInt(time));
+    if (content === null) contents.null();
+    else contents.field(new TextEncoder().encode(content));
+  }
+  return { rows: rows.length, columns: [keys.take(), times.take(), contents.take()] };
+}
+
+function rowOf(cursor: RowCursor): Row {
+  const key = cursor.field(0);
+  return {
+    time: Number(cursor.time()),
+    key: new DataView(key.buffer, key.byteOffset, 4).getInt32(0),
+    content: cursor.isNull(2) ? null : new TextDecoder().decode(cursor.field(2)),
+  };
+}
+
+const byPlace = (left: Row, right: Row): number => left.time - right.time || left.key - right.key;
+
+/** What happened to the sources, in order: `open hot`, `close hot`. */
+class Log {
+  readonly lines: string[] = [];
+  count(what: string): number {
+    return this.lines.filter((line) => line.startsWith(what)).length;
+  }
+}
+
+/** Chunks of one to three rows, and an empty one in between. */
+async function* chunksOf(rows: readonly Row[], name: string, log: Log): AsyncGenerator<RawRows> {
+  log.lines.push(`open ${name}`);
+  try {
+    for (let at = 0, size = 1; at < rows.length; at += size, size = (size % 3) + 1) {
+      yield chunkOf(rows.slice(at, at + size));
+      yield chunkOf([]);
+    }
+  } finally {
+    log.lines.push(`close ${name}`);
+  }
+}
+
+function sourceOf(name: string, notBefore: number, rows: readonly Row[], log = new Log()): LazySource {
+  return {
+    notBefore: BigInt(notBefore),
+    open: () => new RowCursor(name, ORDER, chunksOf(rows.toSorted(byPlace), name, log)),
+  };
+}
+
+async function merged(sources: readonly LazySource[]): Promise<{ rows: Row[]; counts: MergeCounts }> {
+  const counts: MergeCounts = { collapsed: 0n, conflicting: 0n };
+  const rows: Row[] = [];
+  for await (const cursor of mergeRows(sources, counts)) rows.push(rowOf(cursor));
+  return { rows, counts };
+}
+
+const row = (time: number, key: number, content: string | null = "x"): Row => ({ time, key, content });
+
+describe("a merge", () => {
+  it("of nothing is nothing", async () => {
+    expect((await merged([])).rows).toEqual([]);
+    expect((await merged([sourceOf("hot", 0, []), sourceOf("s1", 5, [])])).rows).toEqual([]);
+  });
+
+  it("is in order of time, then of key, negative ones first", async () => {
+    const { rows } = await merged([
+      sourceOf("hot", -9, [row(2, 1), row(-3, 5), row(2, -1)]),
+      sourceOf("s1", -9, [row(-3, -7), row(0, 0), row(2, 0)]),
+    ]);
+    expect(rows).toEqual([row(-3, -7), row(-3, 5), row(0, 0), row(2, -1), row(2, 0), row(2, 1)]);
+  });
+
+  it("gives a row once that comes from two places, and counts it", async () => {
+    const { rows, counts } = await merged([
+      sourceOf("hot", 0, [row(1, 1), row(2, 2)]),
+      sourceOf("s1", 0, [row(1, 1), row(3, 3)]),
+      sourceOf("s2", 0, [row(1, 1)]),
+    ]);
+    expect(rows).toEqual([row(1, 1), row(2, 2), row(3, 3)]);
+    expect(counts).toEqual({ collapsed: 2n, conflicting: 0n });
+  });
+
+  it("gives a key with two contents twice, and counts both: nothing is hidden (hazard 15)", async () => {
+    const { rows, counts } = await merged([
+      sourceOf("hot", 0, [row(1, 1, "new")]),
+      sourceOf("s1", 0, [row(1, 1, "old")]),
+      sourceOf("s2", 0, [row(1, 1, "old")]),
+    ]);
+    expect(rows.map(({ content }) => content).sort()).toEqual(["new", "old"]);
+    expect(counts).toEqual({ collapsed: 1n, conflicting: 2n });
+  });
+
+  it("tells NULL from an empty text", async () => {
+    const { rows, counts } = await merged([
+      sourceOf("hot", 0, [row(1, 1, null)]),
+      sourceOf("s1", 0, [row(1, 1, "")]),
+    ]);
+    expect(rows).toHaveLength(2);
+    expect(counts).toEqual({ collapsed: 0n, conflicting: 2n });
+  });
+
+  it("says of each row where it came from", async () => {
+    const counts = { collapsed: 0n, conflicting: 0n };
+    const origins: string[] = [];
+    const sources = [sourceOf("s1", 0, [row(1, 1)]), sourceOf("hot", 0, [row(2, 1)])];
+    for await (const cursor of mergeRows(sources, counts)) origins.push(cursor.origin);
+    expect(origins).toEqual(["s1", "hot"]);
+  });
+});
+
+describe("sources", () => {
+  it("are opened when their first day is reached, and closed when they end", async () => {
+    const log = new Log();
+    const days = [0, 10, 20, 30].map((start) =>
+      sourceOf(`s${start}`, start, [row(start + 1, 1), row(start + 2, 1)], log),
+    );
+    const counts = { collapsed: 0n, conflicting: 0n };
+    for await (const cursor of mergeRows(days.toReversed(), counts)) {
+      log.lines.push(`row ${cursor.time()}`);
+      expect(log.count("open") - log.count("close")).toBe(1);
+    }
+    expect(log.lines.filter((line) => !line.startsWith("row"))).toEqual(
+      [0, 10, 20, 30].flatMap((start) => [`open s${start}`, `close s${start}`]),
+    );
+  });
+
+  it("are all closed when the reader stops early", async () => {
+    const log = new Log();
+    const sources = ["s1", "s2", "s3"].map((name, index) =>
+      sourceOf(name, index === 2 ? 99 : 0, [row(1, index), row(2, index)], log),
+    );
+    for await (const _ of mergeRows(sources, { collapsed: 0n, conflicting: 0n })) break;
+    expect(log.lines.toSorted()).toEqual(["close s1", "close s2", "open s1", "open s2"]);
+  });
+
+  it("that fail end the merge with their error, and the others are closed", async () => {
+    const log = new Log();
+    async function* failing(): AsyncGenerator<RawRows> {
+      yield chunkOf([row(1, 7)]);
+      throw new Error("the object is not the one that was sealed");
+    }
+    const sources = [
+      sourceOf("s1", 0, [row(1, 1), row(2, 2), row(3, 3)], log),
+      { notBefore: 0n, open: () => new RowCursor("s2", ORDER, failing()) },
+    ];
+    await expect(merged(sources)).rejects.toThrow("the object is not the one that was sealed");
+    expect(log.lines).toEqual(["open s1", "close s1"]);
+  });
+});
+
+describe("for any sources", () => {
+  const rows = fc.uniqueArray(
+    fc.record({
+      time: fc.integer({ min: -4, max: 4 }),
+      key: fc.integer({ min: -1, max: 1 }),
+      content: fc.constantFrom("", "a", "b", null),
+    }),
+    // A key is unique within the table, and within a segment.
+    { selector: ({ time, key }) => `${time} ${key}`, maxLength: 12 },
+  );
+  const sources = fc.array(fc.record({ rows, slack: fc.integer({ min: 0, max: 3 }) }), { maxLength: 6 });
+
+  it("the merge is the sorted multiset, where same place and same content are one row", async () => {
+    await fc.assert(
+      fc.asyncProperty(sources, async (some) => {
+        const log = new Log();
+        const starts = some.map(
+          ({ rows: own, slack }) => Math.min(5, ...own.map(({ time }) => time)) - slack,
+        );
+        const lazy = some.map(({ rows: own }, index) =>
+          sourceOf(`s${index}`, starts[index] as number, own, log),
+        );
+        const counts: MergeCounts = { collapsed: 0n, conflicting: 0n };
+        const found: Row[] = [];
+        for await (const cursor of mergeRows(lazy, counts)) {
+          found.push(rowOf(cursor));
+          // Lazy: nothing is open whose first day has not come.
+          const opened = starts.filter((_, index) => log.lines.includes(`open s${index}`));
+          expect(Math.max(...opened)).toBeLessThanOrEqual(Number(cursor.time()));
+        }
+        const all = some.flatMap(({ rows: own }) => own);
+        const text = (one: Row): string => JSON.stringify([one.time, one.key, one.content]);
+        const distinct = [...new Set(all.map(text))];
+        expect(found.map(text).sort()).toEqual(distinct.toSorted());
+        expect(found).toEqual(found.toSorted(byPlace));
+        const places = Map.groupBy(
+          distinct.map((one) => JSON.parse(one) as unknown[]),
+          ([time, key]) => `${time} ${key}`,
+        );
+        const conflicting = [...places.values()].filter((group) => group.length > 1).flat().length;
+        expect(counts).toEqual({
+          collapsed: BigInt(all.length - distinct.length),
+          conflicting: BigInt(conflicting),
+        });
+        expect(log.count("open")).toBe(log.count("close"));
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
