@@ -14,6 +14,7 @@ import {
   type SchemaElement,
 } from "hyparquet";
 import { FirnlineError } from "../errors.ts";
+import type { Column } from "../rows/column.ts";
 import type { RawRows } from "../rows/copy-binary.ts";
 import type { Manifest, ManifestChunk } from "../segment/manifest.ts";
 import { checkPages, inflate } from "./check-pages.ts";
@@ -88,7 +89,13 @@ export async function readLayout(manifest: Manifest, read: ReadRange): Promise<S
   }
 }
 
-/** The physical schema must be the one that the manifest's columns have; the logical types are taken off. */
+/** hyparquet's text decoder drops a byte order mark in front of a name. */
+const nameAsRead = (name: string): string => name.replace(/^\uFEFF/, "");
+
+/**
+ * The physical schema must be the one that the manifest's columns have. The logical types are taken off, and from here
+ * on columns go by their number: names that differ for Postgres need not differ for the reader.
+ */
 function requireSchema(manifest: Manifest, metadata: FileMetaData): void {
   const shape = ({ name, type, type_length, repetition_type, num_children }: SchemaElement): string =>
     JSON.stringify([
@@ -102,15 +109,16 @@ function requireSchema(manifest: Manifest, metadata: FileMetaData): void {
   const [, ...expected] = parquetSchema(manifest.columns);
   const differs = expected.findIndex((element, at) => {
     const found = elements[at];
-    return found === undefined || shape(found) !== shape(element);
+    return found === undefined || shape(found) !== shape({ ...element, name: nameAsRead(element.name) });
   });
   if (differs >= 0 || elements.length !== expected.length || root?.num_children !== elements.length) {
     const found = elements.map(({ name, type }) => `${name} ${type ?? "(nested)"}`).join(", ");
     throw foreign(manifest.object.key, `its columns are ${found}`);
   }
-  for (const element of elements) {
+  for (const [at, element] of elements.entries()) {
     delete element.converted_type;
     delete element.logical_type;
+    element.name = String(at);
   }
 }
 
@@ -133,14 +141,15 @@ function layRowGroups(manifest: Manifest, metadata: FileMetaData, bytes: number)
     if (group.columns.length !== manifest.columns.length)
       throw foreign(key, `row group ${index} has ${group.columns.length} columns`);
     const columns = group.columns.map(({ meta_data: column, file_path: path }, at): ByteRange => {
-      const { name, type } = metadata.schema[at + 1] as SchemaElement;
-      if (column?.codec !== "ZSTD" || column.type !== type || path !== undefined)
+      const { name } = manifest.columns[at] as Column;
+      if (column?.codec !== "ZSTD" || column.type !== metadata.schema[at + 1]?.type || path !== undefined)
         throw foreign(key, `row group ${index}, column ${name} is not ZSTD or of another type`);
-      if (column.path_in_schema.length !== 1 || column.path_in_schema[0] !== name)
+      if (column.path_in_schema.length !== 1 || column.path_in_schema[0] !== nameAsRead(name))
         throw foreign(
           key,
           `row group ${index} has ${column.path_in_schema.join(".")} in the place of ${name}`,
         );
+      column.path_in_schema = [String(at)];
       const start = Number(column.dictionary_page_offset ?? column.data_page_offset);
       const end = start + Number(column.total_compressed_size);
       if (!(start >= lastEnd && start < end && end <= bytes))
@@ -192,8 +201,8 @@ export async function decodeRowGroup(
         else known.push(piece);
       },
     });
-    const values = manifest.columns.map((column) =>
-      joinPieces(manifest, column.name, group, pieces.get(column.name)),
+    const values = manifest.columns.map(({ name }, at) =>
+      joinPieces(manifest, name, group, pieces.get(String(at))),
     );
     const chunks = manifest.chunks.slice(group.chunkFrom, group.chunkTo);
     let from = 0;

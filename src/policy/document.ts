@@ -123,7 +123,10 @@ export function readDocument(text: string, fileName: string): PolicyDocument {
   const [document, second] = documents;
   const syntax = documents.flatMap(({ errors, warnings }) => [...errors, ...warnings]);
   if (syntax.length > 0) {
-    const findings = syntax.map(({ code, pos }) => syntaxFinding(documents, code, pos[0]));
+    const findings = syntax.map(({ code, pos }) =>
+      // Where the parser gave up depends on the stack that was left: no place in the file.
+      syntaxFinding(documents, code, code === "RESOURCE_EXHAUSTION" ? 0 : pos[0]),
+    );
     const causes = findings.filter(({ isCause }) => isCause); // the others are their echo
     fail(causes.length > 0 ? causes : findings);
   }

@@ -186,8 +186,8 @@ export class Database implements AsyncDisposable {
         await client.query({ text, query_timeout: CONTROL_MS } as pg.QueryConfig);
       // SHOW takes no snapshot. A COMMIT that does not wait for the disk could be lost after the journal knew of it.
       this.#raisesCommit ??= (await control("SHOW synchronous_commit")).rows[0]?.synchronous_commit === "off";
-      await control(BEGIN[mode]);
-      await control([...PINS, ...this.#limits(mode)].join("; "));
+      // One trip to the server for all of it: a partition is some twenty small transactions.
+      await control([BEGIN[mode], ...PINS, ...this.#limits(mode)].join("; "));
       const result = await work(new Transaction(client, this.#options));
       const { command } = await control("COMMIT");
       if (command !== "COMMIT") {

@@ -31,6 +31,9 @@ export const VALUE_KINDS = [
 ] as const;
 export type ValueKind = (typeof VALUE_KINDS)[number];
 
+export const SELECTIONS = ["value", "text", "inet"] as const;
+export type Selection = (typeof SELECTIONS)[number];
+
 export interface Column {
   /** The name in the archive, unique within a segment. */
   readonly name: string;
@@ -39,8 +42,11 @@ export interface Column {
   readonly attnum: number;
   /** The declared type as `format_type` prints it, e.g. `numeric(12,2)`. */
   readonly type: string;
-  /** `value` selects the attribute itself, `text` its text form under the pinned settings. */
-  readonly select: "value" | "text";
+  /**
+   * `value` selects the attribute itself, `text` its text form under the pinned settings, `inet` the text form of an
+   * address without the mask of a single host, as people and `inet_out` write it (the cast would say 10.0.0.1/32).
+   */
+  readonly select: Selection;
   readonly kind: ValueKind;
   /** Total digits and digits after the point; null unless `kind` is `decimal`. */
   readonly precision: number | null;
@@ -132,7 +138,7 @@ export function mapColumn(table: string, attribute: AttributeFacts): Column[] {
   }
   const column = (
     kind: ValueKind,
-    options: { name?: string; select?: "value" | "text"; precision?: number; scale?: number } = {},
+    options: { name?: string; select?: Selection; precision?: number; scale?: number } = {},
   ): Column => ({
     name: options.name ?? attribute.name,
     attribute: attribute.name,
@@ -156,6 +162,7 @@ export function mapColumn(table: string, attribute: AttributeFacts): Column[] {
         ? [column("decimal", digits)]
         : [column("numeric")];
     }
+    if (base.name === "inet") return [column("text", { select: "inet" })];
     if (BINARY_WITH_TEXT.has(base.name)) {
       return [column("binary"), column("text", { name: `${attribute.name}__text`, select: "text" })];
     }

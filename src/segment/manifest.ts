@@ -5,7 +5,7 @@
  */
 import * as z from "zod";
 import { FirnlineError } from "../errors.ts";
-import { VALUE_KINDS } from "../rows/column.ts";
+import { SELECTIONS, VALUE_KINDS } from "../rows/column.ts";
 import { fromHex, toHex } from "../rows/hex.ts";
 import { canonicalBytes, type Json } from "./canonical-json.ts";
 import { leafDigest, merkleRoot, type NewSha256 } from "./digest.ts";
@@ -30,7 +30,7 @@ const columnSchema = z.strictObject({
   attribute: z.string(),
   attnum: z.int(),
   type: z.string().describe("The declared Postgres type"),
-  select: z.enum(["value", "text"]),
+  select: z.enum(SELECTIONS).describe("How the attribute is selected; see FORMAT.md"),
   kind: z.enum(VALUE_KINDS).describe("The binary form of a field; see FORMAT.md"),
   precision: z.int().nullable(),
   scale: z.int().nullable(),

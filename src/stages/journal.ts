@@ -6,7 +6,7 @@
  */
 import type { Archive } from "../archive/port.ts";
 import type { Catalog, Lease, PendingEntry } from "../catalog/port.ts";
-import { FirnlineError } from "../errors.ts";
+import { FirnlineError, invariant } from "../errors.ts";
 import { toHex } from "../rows/hex.ts";
 import { journalKey } from "../segment/archive-keys.ts";
 import { canonicalJson, type Json } from "../segment/canonical-json.ts";
@@ -35,6 +35,8 @@ export interface JournalOptions<Tx> {
 export class Journal<Tx> {
   readonly #options: JournalOptions<Tx>;
   #head: JournalHead;
+  /** False once the catalog's answer was lost: it may have followed the archive or not, and is asked. */
+  #isHeadKnown = true;
 
   constructor(options: JournalOptions<Tx>) {
     this.#options = options;
@@ -56,12 +58,16 @@ export class Journal<Tx> {
   /** Publishes everything that is decided, in order. */
   async publish(): Promise<void> {
     const { catalog, failpoint, lease } = this.#options;
+    if (!this.#isHeadKnown) this.#head = await this.#askHead();
+    this.#isHeadKnown = true;
     let pending = await catalog.pending(lease.pipeline);
     while (pending[0] !== undefined) {
       const { entry, head } = await this.#create(pending[0], pending);
       failpoint("journal.created");
+      this.#isHeadKnown = false;
       await catalog.published(lease, entry, head);
       this.#head = head;
+      this.#isHeadKnown = true;
       failpoint("journal.published");
       const rest = pending.filter(({ id }) => id !== entry.id);
       pending = rest.length > 0 ? rest : await catalog.pending(lease.pipeline);
@@ -115,6 +121,20 @@ export class Journal<Tx> {
       throw this.#foreign(key, "it holds an earlier form of a decision that went on here");
     }
     return { entry: ours, head: { n, sha256: this.#hash(found) } };
+  }
+
+  async #askHead(): Promise<JournalHead> {
+    const { catalog, lease } = this.#options;
+    const record = await catalog.pipeline(lease.pipeline);
+    invariant(record !== null, lease.pipeline, "its row is gone");
+    if (record.lease.epoch === lease.epoch) return record.journal;
+    // I6: the head is another run's by now, and so are the decisions that wait.
+    throw new FirnlineError({
+      code: "E_STALE",
+      subject: `run ${lease.run}`,
+      problem: `its lease on ${lease.pipeline} (epoch ${lease.epoch}) was taken over by another run`,
+      hint: "Nothing more was changed by this run; the other one goes on",
+    });
   }
 
   async #read(key: string): Promise<Uint8Array> {

@@ -5,7 +5,7 @@ import { readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { vi } from "vitest";
+import { afterAll, vi } from "vitest";
 
 export const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
@@ -29,7 +29,7 @@ export interface Ending {
 
 /** Compiled modules, shared by the children of this test file: a start costs a third then. */
 const compiled = mkdtempSync(join(tmpdir(), "firnline-compiled-"));
-process.once("exit", () => rmSync(compiled, { recursive: true, force: true }));
+afterAll(() => rmSync(compiled, { recursive: true, force: true }));
 
 export class CommandLine implements AsyncDisposable {
   readonly ended: Promise<Ending>;

@@ -7,8 +7,9 @@ import { readdir, readFile } from "node:fs/promises";
 import { type AddressInfo, createServer } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { auditRows } from "../support/audit-rows.ts";
 import { runAlone } from "../support/postgres.ts";
-import { AS_OF, auditRows, LAST_DUE, Scenario } from "../support/scenario.ts";
+import { AS_OF, LAST_DUE, Scenario } from "../support/scenario.ts";
 import { type Ending, firnline } from "./command-line.ts";
 
 /** Hostile to URLs, to regular expressions and to shells; percent-encoded it is a good password. */

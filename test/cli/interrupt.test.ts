@@ -3,7 +3,8 @@ import { mkdir, readdir } from "node:fs/promises";
 import { join } from "node:path";
 import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
-import { AS_OF, auditRows, LAST_COLD, Scenario } from "../support/scenario.ts";
+import { auditRows } from "../support/audit-rows.ts";
+import { AS_OF, LAST_COLD, Scenario } from "../support/scenario.ts";
 import { type CommandLine, type Environ, jsonLines } from "./command-line.ts";
 import { start as startOn } from "./on-scenario.ts";
 

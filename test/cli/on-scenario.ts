@@ -1,7 +1,8 @@
 /** The commands on a scenario's database, policy and archive. */
 import { readdir } from "node:fs/promises";
 import { expect } from "vitest";
-import { AS_OF, auditRows, LAST_COLD, LAST_DUE, type Scenario, SMALL } from "../support/scenario.ts";
+import { auditRows } from "../support/audit-rows.ts";
+import { AS_OF, LAST_COLD, LAST_DUE, type Scenario, SMALL } from "../support/scenario.ts";
 import { CommandLine, type Ending, type Environ, jsonLines } from "./command-line.ts";
 
 export const WHEN = ["--as-of", AS_OF];

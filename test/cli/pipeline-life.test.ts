@@ -2,8 +2,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { AUDIT_LOGS } from "../support/audit-rows.ts";
 import { createDatabase } from "../support/postgres.ts";
-import { AUDIT_LOGS, LAST_COLD, LAST_DUE, Scenario } from "../support/scenario.ts";
+import { LAST_COLD, LAST_DUE, Scenario } from "../support/scenario.ts";
 import { firnline, jsonLines } from "./command-line.ts";
 import { cli, everything, fill, json, start, WHEN, YEAR } from "./on-scenario.ts";
 

@@ -2,7 +2,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { AS_OF, auditRows, Scenario, SMALL } from "../support/scenario.ts";
+import { auditRows } from "../support/audit-rows.ts";
+import { AS_OF, Scenario, SMALL } from "../support/scenario.ts";
 import { drawn, type Ending, firnline, jsonLines, MAIN, screen } from "./command-line.ts";
 
 /** Every control character but the end of a line. */

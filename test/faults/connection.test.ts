@@ -102,8 +102,8 @@ describe("a COMMIT of a deleting transaction", () => {
     async (lost) => {
       await using scenario = await template.copy();
       await using proxy = await startProxy(scenario.url, losingCommit("COPY (DELETE FROM", 2, lost));
-      const failing = scenario.run({ url: proxy.url, environ: { FIRNLINE_ATTEMPTS: "1" } });
-      await expect(failing).rejects.toMatchObject({ code: "E_DATABASE", retryable: true });
+      const failures = await scenario.failuresOf({ url: proxy.url, environ: { FIRNLINE_ATTEMPTS: "1" } });
+      expect(failures).toMatchObject([{ code: "E_DATABASE", retryable: true }]);
       await expectNothingLost(scenario, { deletable: DELETABLE });
       await expectRecovered(scenario);
     },
@@ -152,10 +152,10 @@ describe("a server that falls silent", () => {
         return "pass";
       },
     });
-    const environ = { FIRNLINE_COPY_SILENCE_SECONDS: "1", FIRNLINE_ATTEMPTS: "1" };
+    const environ = { FIRNLINE_COPY_SILENCE_SECONDS: "2", FIRNLINE_ATTEMPTS: "1" };
     const failures = await scenario.failuresOf({ url: proxy.url, environ });
     expect(failures).toMatchObject([
-      { code: "E_DATABASE", problem: expect.stringContaining("silent for 1000 ms") },
+      { code: "E_DATABASE", problem: expect.stringContaining("silent for 2000 ms") },
     ]);
     await expectNothingLost(scenario, { deletable: DELETABLE });
     await expectRecovered(scenario);
@@ -220,10 +220,10 @@ describe("a backend that is terminated", () => {
       await run.stopped();
       await terminate(scenario);
       run.resume();
-      const { code, signal, stderr } = await run.ended;
+      const { code, signal, stdout, stderr } = await run.ended;
       expect(signal).toBeNull();
-      if (code !== 0)
-        expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/^E_DATABASE /) });
+      expect([0, 1, 3]).toContain(code);
+      if (code !== 0) expect(`${stdout}${stderr}`).toContain("E_DATABASE ");
       await expectNothingLost(scenario, { deletable: DELETABLE });
       await expectRecovered(scenario);
     },

@@ -1,8 +1,9 @@
 /** What changes under a run that takes hours, and what keeps a run from taking for ever. */
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { auditRows } from "../support/audit-rows.ts";
 import { expectNothingLost, expectSettled } from "../support/oracle.ts";
-import { auditRows, moved, NOTHING, Scenario } from "../support/scenario.ts";
+import { moved, NOTHING, Scenario } from "../support/scenario.ts";
 
 const ROWS = 120;
 let template: Scenario;

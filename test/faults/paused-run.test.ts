@@ -90,9 +90,8 @@ describe("a run that was stopped past its lease", () => {
     await using scenario = await template.copy();
     await using stopped = await pauseAt(scenario, "prune.committed:pause", { FIRNLINE_LEASE_SECONDS: "3" });
     // Its process lives, so that nobody may take it for dead.
-    const refused = await scenario.spawnRun().ended;
-    expect(refused).toMatchObject({ code: 11, stdout: "" });
-    expect(refused.stderr).toContain(`process ${stopped.pid}`);
+    const problem = expect.stringContaining(`process ${stopped.pid}`);
+    await expect(scenario.run()).rejects.toMatchObject({ code: "E_LOCKED", problem });
     await vi.waitUntil(
       async () => {
         try {
@@ -138,10 +137,9 @@ describe("a run that was stopped while it deletes", () => {
     await using scenario = await template.copy();
     await using stopped = await pauseAt(scenario, `${name}:pause`, { FIRNLINE_LEASE_SECONDS: "3" });
     const rows = await scenario.count();
-    const refused = await scenario.spawnRun({ FIRNLINE_LOCK_TIMEOUT_MS: "100" }).ended;
     // Its lease holds, or it has expired and the locks hold: either is said, and nothing happens.
-    expect([11, 1]).toContain(refused.code);
-    expect(refused.stderr).toMatch(/^(?:E_LOCKED pipeline audit_logs|E_DATABASE postgres: .*lock timeout)/);
+    const [refused] = await scenario.failuresOf({ environ: { FIRNLINE_LOCK_TIMEOUT_MS: "100" } });
+    expect(String(refused)).toMatch(/E_LOCKED pipeline audit_logs|E_DATABASE postgres: .*lock timeout/);
     expect(await scenario.count()).toBe(rows);
 
     const isThrownOut = `SELECT FROM pg_stat_activity WHERE datname = current_database()

@@ -2,9 +2,10 @@
 import { chmod, readFile, writeFile } from "node:fs/promises";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isFirnlineError } from "../../src/errors.ts";
+import { auditRows } from "../support/audit-rows.ts";
 import { DAMAGES, FLIPS, flipped, listArchive } from "../support/archive-damage.ts";
 import { expectNothingLost, expectSettled, readArchive } from "../support/oracle.ts";
-import { auditRows, moved, NOTHING, Scenario } from "../support/scenario.ts";
+import { moved, NOTHING, Scenario } from "../support/scenario.ts";
 
 const ROWS = 260;
 

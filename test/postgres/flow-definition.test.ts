@@ -3,9 +3,10 @@
  * stays, so nothing is deleted under another definition than the one that was exported.
  */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { auditRows } from "../support/audit-rows.ts";
 import { listArchive } from "../support/archive-damage.ts";
 import { expectNothingLost, expectSettled, readJournal } from "../support/oracle.ts";
-import { auditRows, moved, NOTHING, Scenario } from "../support/scenario.ts";
+import { moved, NOTHING, Scenario } from "../support/scenario.ts";
 
 const DDL = `
   CREATE TYPE public.mood AS ENUM ('calm', 'alarmed');

@@ -1,7 +1,8 @@
 /** Fault matrix, lines 33 to 35: rows that the application changes between the seal and the delete. */
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
+import { auditRows } from "../support/audit-rows.ts";
 import { expectNothingLost, expectSettled, readArchive } from "../support/oracle.ts";
-import { auditRows, moved, NOTHING, Scenario } from "../support/scenario.ts";
+import { moved, NOTHING, Scenario } from "../support/scenario.ts";
 
 /** Six chunks of at most 50 rows, ids 1001 to 1260, in one segment; batches of up to four chunks. */
 const DAY = "2026-01-10";

@@ -5,9 +5,10 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startEmbeddedPostgres } from "../../src/demo/embedded-postgres.ts";
 import { isFirnlineError } from "../../src/errors.ts";
 import { migrateDatabase, Pipeline } from "../../src/wiring.ts";
+import { auditRows } from "../support/audit-rows.ts";
 import { archiveContents } from "../support/archive-damage.ts";
 import { expectNothingLost, expectSettled, readRows } from "../support/oracle.ts";
-import { at, AS_OF, auditRows, instantOf, Scenario } from "../support/scenario.ts";
+import { at, AS_OF, instantOf, Scenario } from "../support/scenario.ts";
 
 let template: Scenario;
 
@@ -74,6 +75,8 @@ describe("a control schema that is older than the archive", () => {
       await expectRefused(scenario, async () => await scenario.run(), /another history|does not know/);
     }
     expect(await scenario.count("id BETWEEN 3001 AND 3030")).toBe(30);
+    // It believes that rows are hot which were archived and deleted since: an answer would lack them (I8).
+    await expect(scenario.retrieve()).rejects.toMatchObject({ code: "E_OWNER" });
   });
 
   test("restored to the middle of a run stops the run too", async () => {
@@ -95,10 +98,10 @@ describe("a control schema that is older than the archive", () => {
     await scenario.run({ asOf: "2026-02-10" });
     await scenario.query("DROP SCHEMA firnline CASCADE");
     await migrateDatabase(scenario.url, scenario.settings());
-    await expectRefused(scenario, async () => await scenario.run(), /does not know/);
-    // Without a catalog nothing says what is archived: an answer would be silently partial.
-    await scenario.query("DELETE FROM firnline.pipeline");
     await expect(scenario.retrieve()).rejects.toMatchObject({ code: "E_CATALOG" });
+    await expectRefused(scenario, async () => await scenario.run(), /does not know/);
+    // Nothing says any more what is archived: an answer would be silently partial (I8).
+    await expect(scenario.retrieve()).rejects.toMatchObject({ code: "E_OWNER" });
   });
 });
 

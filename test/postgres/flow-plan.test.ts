@@ -2,10 +2,11 @@
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { auditRows } from "../support/audit-rows.ts";
 import { createBusyDays, DELETABLE } from "../support/busy-days.ts";
 import { archiveContents, listArchive } from "../support/archive-damage.ts";
 import { expectNothingLost, expectSettled, readArchive, readJournal } from "../support/oracle.ts";
-import { auditRows, moved, NOTHING, Scenario } from "../support/scenario.ts";
+import { moved, NOTHING, Scenario } from "../support/scenario.ts";
 
 let template: Scenario;
 

@@ -1,7 +1,8 @@
 /** Rules: disjoint, complete, each with its own retention; rows that are deleted are counted in the journal. */
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { auditRows } from "../support/audit-rows.ts";
 import { expectNothingLost, expectSettled, readArchive, readJournal } from "../support/oracle.ts";
-import { auditRows, moved, NOTHING, Scenario } from "../support/scenario.ts";
+import { moved, NOTHING, Scenario } from "../support/scenario.ts";
 
 /** Conditions that are NULL for many rows, overlap, and hold what SQL could be confused by. */
 const RULES = [
@@ -20,7 +21,7 @@ const DAYS = ["2026-01-25", "2026-02-08", "2026-02-18", "2026-02-23", "2026-02-2
 let template: Scenario;
 
 beforeAll(async () => {
-  template = await Scenario.create({ rules: RULES });
+  template = await Scenario.create({ rules: RULES, environ: { FIRNLINE_DELETE_ROWS: "7" } });
   const action = "(ARRAY['login', 'access_denied', NULL, 'logout', NULL])[1 + n % 5]";
   for (const [index, day] of DAYS.entries()) {
     await template.insert(auditRows(day, 1 + index * 1000, 90, action));

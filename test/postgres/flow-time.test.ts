@@ -1,7 +1,8 @@
 /** A row's day is its UTC day, whatever a session, a database or a zone thinks (I11, hazard 28, fault 43). */
 import { describe, expect, test } from "vitest";
+import { AUDIT_LOGS, auditRows } from "../support/audit-rows.ts";
 import { expectNothingLost, expectSettled, readArchive } from "../support/oracle.ts";
-import { AUDIT_LOGS, auditRows, moved, NOTHING, Scenario } from "../support/scenario.ts";
+import { moved, NOTHING, Scenario } from "../support/scenario.ts";
 
 /** The rows of each archived day, as times in UTC. */
 async function daysOf(scenario: Scenario): Promise<Record<string, number>> {

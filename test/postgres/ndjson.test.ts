@@ -230,7 +230,7 @@ describe("a line of NDJSON", () => {
     expect(lines.at(-1)).toContain('"v":null}');
   });
 
-  it("differs for arrays, composites, hosts of inet and years before Christ", async () => {
+  it("differs for arrays, composites and years before Christ", async () => {
     await using client = await connect(owned.url);
     await client.query(`
       CREATE TYPE public.pair AS (a int, b text);
@@ -238,9 +238,9 @@ describe("a line of NDJSON", () => {
       INSERT INTO public.differs VALUES (1, '2026-01-03 00:00:00+00', '{1,NULL,3}', '(1,"x y")', '10.0.0.1', '0044-03-15 BC')`);
     await using database = openDatabase(owned.url);
     const { lines } = await printed(hotOf(database, "differs"));
-    // The first three are archived as Postgres casts them to text, which for a host in an inet shows its mask.
+    // The first two are archived as Postgres casts them to text.
     expect(lines).toEqual([
-      '{"id":1,"ts":"2026-01-03T00:00:00.000000Z","list":"{1,NULL,3}","pair":"(1,\\"x y\\")","ip":"10.0.0.1/32","day":"-000043-03-15"}\n',
+      '{"id":1,"ts":"2026-01-03T00:00:00.000000Z","list":"{1,NULL,3}","pair":"(1,\\"x y\\")","ip":"10.0.0.1","day":"-000043-03-15"}\n',
     ]);
     expect(await rowsToJson("differs")).toEqual([
       '{"id":1,"ts":"2026-01-03T00:00:00+00:00","list":[1,null,3],"pair":{"a":1,"b":"x y"},"ip":"10.0.0.1","day":"0044-03-15 BC"}',

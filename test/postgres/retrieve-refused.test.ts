@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseRange } from "../../src/retrieve/request.ts";
 import { parsePolicy } from "../../src/policy/policy.ts";
 import { Pipeline } from "../../src/wiring.ts";
-import { auditRows, instantOf, AS_OF, Scenario } from "../support/scenario.ts";
+import { auditRows } from "../support/audit-rows.ts";
+import { instantOf, AS_OF, Scenario } from "../support/scenario.ts";
 
 const ROWS = 60;
 let template: Scenario;

@@ -88,7 +88,12 @@ const TEXTS: Readonly<Record<string, readonly string[]>> = {
 describe("a column of type", () => {
   it.each(Object.keys(TEXTS))("%s is archived as its text, which is enough to have it back", async (type) => {
     const values = TEXTS[type] ?? [];
-    await expectCaseLossless(database, client, { type, kind: "text", select: "text", values });
+    await expectCaseLossless(database, client, {
+      type,
+      kind: "text",
+      select: type === "inet" ? "inet" : "text",
+      values,
+    });
   });
 });
 

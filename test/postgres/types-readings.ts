@@ -216,7 +216,7 @@ export const READINGS: Readonly<Record<string, Reading>> = {
     type: "inet",
     values: ["'10.0.0.1'", "'10.0.0.0/8'", "'::1'", "'1.2.3.4'", "'1.2.3.5'", "'1.2.3.6'", "'1.2.3.7'"],
     duckdb: "VARCHAR",
-    text: { postgres: "v::text", duckdb: "v" },
+    text: { postgres: "abbrev(v)", duckdb: "v" },
     plain: String,
   },
 };

@@ -20,7 +20,8 @@ beforeAll(async () => {
     CREATE DOMAIN relation AS regclass;
     CREATE TYPE holder AS (a int, r regclass);
     CREATE TYPE outermost AS (h holder[]);
-    CREATE TYPE class_range AS RANGE (subtype = oid);
+    CREATE TYPE oid_range AS RANGE (subtype = oid);
+    CREATE TYPE class_range AS RANGE (subtype = regclass, subtype_opclass = oid_ops);
     CREATE TYPE region AS ENUM ('eu');
     CREATE DOMAIN register AS text;
     CREATE TYPE regular AS (x int);`);
@@ -61,6 +62,9 @@ describe("a column is refused as E_TYPE when it", () => {
     ["holder", "regclass"],
     ["holder[]", "regclass"],
     ["outermost", "regclass"],
+    ["class_range", "regclass"],
+    ["class_multirange", "regclass"],
+    ["class_multirange[]", "regclass"],
     ["lo", "public.lo"],
     ["other.lo", "other.lo"],
     ["lo[]", "public.lo"],
@@ -90,7 +94,7 @@ describe("a column is refused as E_TYPE when it", () => {
 });
 
 describe("a column is accepted when it", () => {
-  it.each(["region", "register", "regular", "region[]", "class_range", "oid", "oid[]"])(
+  it.each(["region", "register", "regular", "region[]", "oid_range", "oid", "oid[]"])(
     "is a %s, which only looks like what is refused",
     async (type) => {
       expect(await findings(`v ${type}`)).toEqual([]);

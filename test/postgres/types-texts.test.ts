@@ -118,7 +118,7 @@ const DOMAINS: readonly TypeCase[] = [
   { type: "span", kind: "binary", values: ["'1 mon -1 day'"] },
   { type: "tags", kind: "text", select: "text", values: [`'{a,"b c",NULL,""}'`, "'{}'"] },
   { type: "couple", kind: "text", select: "text", values: ["ROW(1, 'x', '2026-01-03 12:00+02')::pair"] },
-  { type: "address", kind: "text", select: "text", values: ["'10.1.2.3/8'"] },
+  { type: "address", kind: "text", select: "inet", values: ["'10.1.2.3/8'", "'10.1.2.3'"] },
 ];
 
 describe("a column of type", () => {

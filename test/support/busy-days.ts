@@ -2,7 +2,8 @@
  * One run over these rows passes every failpoint, most of them several times: days that go warm and a day that goes cold
  * at once, partitions of several segments, row groups and chunks, and a delete-only rule in several batches.
  */
-import { auditRows, Scenario } from "./scenario.ts";
+import { auditRows } from "./audit-rows.ts";
+import { Scenario } from "./scenario.ts";
 
 /** What the delete-only rule takes. */
 export const DELETABLE = "action = 'access_denied'";

@@ -6,7 +6,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { vi } from "vitest";
+import { afterAll, vi } from "vitest";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
@@ -17,17 +17,9 @@ export interface Ending {
   readonly stderr: string;
 }
 
-let compileCache: string | undefined;
-
 /** Compiled modules are shared by the children of this test file: a start costs a third then. */
-function compileCacheFolder(): string {
-  if (compileCache === undefined) {
-    const folder = mkdtempSync(join(tmpdir(), "firnline-compiled-"));
-    process.once("exit", () => rmSync(folder, { recursive: true, force: true }));
-    compileCache = folder;
-  }
-  return compileCache;
-}
+const compiled = mkdtempSync(join(tmpdir(), "firnline-compiled-"));
+afterAll(() => rmSync(compiled, { recursive: true, force: true }));
 
 export class FirnlineProcess implements AsyncDisposable {
   readonly ended: Promise<Ending>;
@@ -35,7 +27,7 @@ export class FirnlineProcess implements AsyncDisposable {
 
   constructor(args: readonly string[], environ: Readonly<Record<string, string>>) {
     this.#child = spawn(process.execPath, [MAIN, ...args], {
-      env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: compileCacheFolder(), ...environ },
+      env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: compiled, ...environ },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const read = async (stream: Readable): Promise<string> => {

@@ -125,7 +125,8 @@ const TEXTS = ["id", "flag", "small", "whole", "free", "clock", "guid", "short",
 
 /** By column of the Parquet files. */
 export const COMPARISONS: Readonly<Record<string, Comparison>> = {
-  ...Object.fromEntries([...TEXTS, "details", "mood", "list", "ip"].map((name) => [name, sameText(name)])),
+  ...Object.fromEntries([...TEXTS, "details", "mood", "list"].map((name) => [name, sameText(name)])),
+  ip: { postgres: "abbrev(ip)", duck: "ip" },
   ...Object.fromEntries(["f4", "f8"].map((name) => [name, float(name)])),
   ...Object.fromEntries(["d4", "d8", "d16", "cost"].map((name) => [name, decimal(name)])),
   ...Object.fromEntries(["ts", "seen", "local"].map((name) => [name, instant(name)])),

@@ -3,7 +3,7 @@
  * ever went in, which Firnline never hears of. Pipelines run in this process or as `firnline` processes.
  */
 import { randomBytes } from "node:crypto";
-import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
@@ -16,6 +16,7 @@ import type { RetrieveResult } from "../../src/retrieve/retrieve-range.ts";
 import { dayStart, type EpochMicros, parseDay, parseInstant } from "../../src/rows/day.ts";
 import type { RunSummary } from "../../src/stages/run-pipeline.ts";
 import { migrateDatabase, Pipeline } from "../../src/wiring.ts";
+import { AUDIT_LOGS } from "./audit-rows.ts";
 import { FirnlineProcess } from "./firnline-process.ts";
 import { createDatabase, runAlone, type TestDatabase } from "./postgres.ts";
 
@@ -24,12 +25,6 @@ export const AS_OF = "2026-03-01";
 export const LAST_DUE = "2026-01-29";
 /** Warm keeps 60 days of the record's age: this day goes cold, the next one stays warm. */
 export const LAST_COLD = "2025-12-30";
-
-/** Source 1's table, with its index. */
-export const AUDIT_LOGS = `
-  CREATE TABLE public.audit_logs (
-    id bigint PRIMARY KEY, ts timestamptz NOT NULL, action text, message text, details jsonb);
-  CREATE INDEX ix_audit_logs_ts ON public.audit_logs (ts DESC)`;
 
 /** Small sizes, so that a few hundred rows make several chunks, row groups and segments. */
 export const SMALL = {
@@ -54,14 +49,6 @@ export interface ScenarioOptions {
   readonly prune?: string;
   /** `FIRNLINE_*` for every pipeline and process of the scenario. */
   readonly environ?: Environ;
-}
-
-/** Rows of one UTC day for the table of source 1: `count` of them from `id` on, the first and last at its very edges. */
-export function auditRows(day: string, id: number, count: number, action = "'login'"): string {
-  return `SELECT ${id} + n, CASE WHEN n = ${count - 1} THEN '${day} 23:59:59.999999+00'::timestamptz
-      ELSE '${day} 00:00:00+00'::timestamptz + n * interval '61.000007 seconds' END,
-      ${action}, CASE WHEN n % 7 <> 0 THEN 'message ' || n END, jsonb_build_object('n', n, 'id', ${id} + n)
-    FROM generate_series(0, ${count - 1}) n`;
 }
 
 export function instantOf(text: string): EpochMicros {
@@ -251,6 +238,11 @@ export class Scenario implements AsyncDisposable {
     const request = parseRange(range.from ?? "0001-01-01", range.to ?? "9999-12-31", range.where ?? []);
     const result = await pipeline.retrieve(request, { out, requestedBy: "a test" });
     return { result, out, lines: (await readFile(out, "utf8")).split("\n").filter((line) => line !== "") };
+  }
+
+  /** Names in the folder besides the archive and the policy: answers, and what they left behind. */
+  async answers(): Promise<string[]> {
+    return (await readdir(this.folder)).filter((name) => name !== "archive" && name !== "pipelines").sort();
   }
 
   async disconnect(): Promise<void> {

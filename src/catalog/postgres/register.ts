@@ -15,10 +15,12 @@ interface Registration {
 export async function register(tx: Transaction, record: Registration): Promise<PipelineRecord> {
   await refuseSecondPipeline(tx, record);
   const values = [record.pipeline, record.archiveId, record.archiveUrl, JSON.stringify(record.source)];
-  // Nothing journaled and no segment: at most a first run failed before it began, perhaps on a wrong archive.
+  // Nothing journaled, no segment and no run at work: at most a first run failed before it began, perhaps on a wrong
+  // archive. Under a lease the row is the run's (I6), which would go on in an archive that the catalog forgot.
   const changed = await tx.query(
     `UPDATE firnline.pipeline p SET archive_id = $2, archive_url = $3, source = $4
      WHERE pipeline = $1 AND journal_n = 0 AND (archive_url <> $3 OR source <> $4)
+       AND (lease_run IS NULL OR lease_expires_at < clock_timestamp())
        AND NOT EXISTS (SELECT FROM firnline.segment s WHERE s.pipeline = p.pipeline)`,
     values,
     "register",
@@ -28,11 +30,13 @@ export async function register(tx: Transaction, record: Registration): Promise<P
   }
   await tx.query(
     `INSERT INTO firnline.pipeline (pipeline, archive_id, archive_url, source) VALUES ($1, $2, $3, $4)
-     ON CONFLICT (pipeline) DO NOTHING`,
+     ON CONFLICT DO NOTHING`,
     values,
     "register",
   );
   const found = await selectPipeline(tx, record.pipeline);
+  // Another name was faster.
+  if (found === null) await refuseSecondPipeline(tx, record);
   invariant(found !== null, record.pipeline, "its row is gone");
   return found;
 }

@@ -2,7 +2,7 @@
 import { FirnlineError } from "../../errors.ts";
 import type { Column } from "../../rows/column.ts";
 import type { RawRows } from "../../rows/copy-binary.ts";
-import { DAY_MAX, DAY_MIN, type DayUtc, dayEnd, dayStart, type EpochMicros } from "../../rows/day.ts";
+import type { DayUtc } from "../../rows/day.ts";
 import { firstBound, sortRows } from "../../rows/row-order.ts";
 import type { NewSha256 } from "../../segment/digest.ts";
 import type { Database, Transaction } from "../../postgres/database.ts";
@@ -29,9 +29,10 @@ import {
   readSideEffects,
   type SourceRequest,
 } from "./describe.ts";
-import { dayExpression, dayRange, refuseAmbiguous, timeLimitsOf } from "./days.ts";
+import { dayRange, refuseAmbiguous, timeLimitsOf } from "./days.ts";
+import { readCensus, readInventory } from "./inventory.ts";
 import { judgeSideEffects } from "./table-facts.ts";
-import { ruleExpression, sqlDelete, sqlExport, sqlWhere, timeBound, timeIdentifier } from "./sql-text.ts";
+import { selected, sqlDelete, sqlExport, sqlWhere, timeBound, timeIdentifier } from "./sql-text.ts";
 
 /** Rolls a prune back without being an error. */
 class Refused extends Error {}
@@ -54,69 +55,14 @@ export class PostgresHot implements Hot<Transaction> {
   async inventory(source: SourceTable, lastDay: DayUtc): Promise<Inventory> {
     return await this.#database.transaction("repeatable read, read only", "inventory", async (tx) => {
       await this.#lock(tx, source, "ACCESS SHARE");
-      const time = timeIdentifier(source);
-      const table = quoteTable(source.table);
-      const { from, to } = await timeLimitsOf(tx, source, { from: dayStart(DAY_MIN), to: dayEnd(lastDay) });
-      const range = sqlWhere(source, { from: timeBound(from), to: timeBound(to) }, null);
-      const { rows } = await tx.query(
-        `SELECT ${await dayExpression(tx, source, range)} AS day, ${ruleExpression(source)} AS rule, count(*) AS rows
-         FROM ONLY ${table} WHERE ${range} GROUP BY 1, 2 ORDER BY 1, 2`,
-        [],
-        "inventory",
-      );
-      const size = await tx.query(
-        `SELECT pg_total_relation_size($1::oid)::text AS bytes, greatest(reltuples, 1)::bigint::text AS estimate,
-                (SELECT count(*) FROM (SELECT FROM ONLY ${table} ORDER BY ${time} LIMIT 1) one)::text AS any
-         FROM pg_class WHERE oid = $1::oid`,
-        [source.table.oid],
-        "table size",
-      );
-      const counted = rows.reduce((sum, row) => sum + Number(row["rows"]), 0);
-      // reltuples is 0 or stale until the first ANALYZE; what was counted just now is a lower limit.
-      const total = Math.max(Number(size.rows[0]?.["estimate"]), counted, 1);
-      return {
-        partitions: rows.map((row) => ({
-          rule: source.rules[Number(row["rule"])]?.name as string,
-          day: Number(row["day"]) as DayUtc,
-          rows: BigInt(row["rows"]),
-        })),
-        rowBytes: size.rows[0]?.["any"] === "0" ? 0 : Math.round(Number(size.rows[0]?.["bytes"]) / total),
-      };
+      return await readInventory(tx, source, lastDay);
     });
   }
 
   async census(source: SourceTable): Promise<Census> {
     return await this.#database.transaction("repeatable read, read only", "census", async (tx) => {
-      const time = timeIdentifier(source);
-      const { from, to } = await timeLimitsOf(tx, source, { from: dayStart(DAY_MIN), to: dayEnd(DAY_MAX) });
-      const inside = sqlWhere(source, { from: timeBound(from), to: timeBound(to) }, null);
-      const zone = source.zone === null ? "" : ` AT TIME ZONE ${quoteLiteral(source.zone)}`;
-      const micros = (aggregate: string): string =>
-        `(extract(epoch FROM ${aggregate}(${time}) FILTER (WHERE ${inside})${zone}) * 1000000)::bigint::text`;
-      const { rows } = await tx.query(
-        `SELECT count(*)::text AS rows, ${micros("min")} AS oldest, ${micros("max")} AS newest,
-                pg_total_relation_size($1::oid)::text AS bytes,
-                count(*) FILTER (WHERE ${time} IS NULL)::text AS null_time,
-                count(*) FILTER (WHERE NOT isfinite(${time}))::text AS infinite_time,
-                count(*) FILTER (WHERE isfinite(${time}) AND NOT (${inside}))::text AS out_of_calendar
-         FROM ONLY ${quoteTable(source.table)}`,
-        [source.table.oid],
-        "census",
-      );
-      const row = rows[0] as Record<string, string | null>;
-      const instant = (text: string | null): EpochMicros | null =>
-        text === null ? null : (BigInt(text) as EpochMicros);
-      return {
-        rows: BigInt(row["rows"] as string),
-        bytes: BigInt(row["bytes"] as string),
-        oldest: instant(row["oldest"] as string | null),
-        newest: instant(row["newest"] as string | null),
-        leftovers: {
-          nullTime: BigInt(row["null_time"] as string),
-          infiniteTime: BigInt(row["infinite_time"] as string),
-          outOfCalendar: BigInt(row["out_of_calendar"] as string),
-        },
-      };
+      await this.#lock(tx, source, "ACCESS SHARE");
+      return await readCensus(tx, source);
     });
   }
 
@@ -237,7 +183,7 @@ export class PostgresHot implements Hot<Transaction> {
         // Without its modifier: a cast to varchar(3) would cut the value and find rows that it is not equal to.
         const { rows } = await tx.query(BASE_TYPE, [source.table.oid, column.attnum], "where");
         const cast = `${quoteLiteral(value)}::${String(rows[0]?.["type"])}`;
-        const sql = `COPY (SELECT ${column.select === "value" ? cast : `(${cast})::text`}) TO STDOUT (FORMAT binary)`;
+        const sql = `COPY (SELECT ${selected(column.select, cast)}) TO STDOUT (FORMAT binary)`;
         const found = await readAtMost(tx, sql, 1, { rowsMax: 1, bytesMax: 1 << 20 }, "where");
         return (found as RawRows).columns[0]?.subarray(4) as Uint8Array;
       });

@@ -2,7 +2,7 @@
  * SQL over the source table. Column lists are explicit, every identifier is quoted, the table is schema-qualified and
  * addressed with ONLY (hazards 9, 17, 19). COPY takes no parameters, so values are quoted literals with their type.
  */
-import type { Column, ValueKind } from "../../rows/column.ts";
+import type { Column, Selection, ValueKind } from "../../rows/column.ts";
 import { type EpochMicros, formatPostgresTimestamp, POSTGRES_EPOCH_MICROS } from "../../rows/day.ts";
 import type { Bound, KeyRange } from "../../rows/key-range.ts";
 import { invariant } from "../../errors.ts";
@@ -32,14 +32,19 @@ export function timeIdentifier(source: SourceTable): string {
   return quoteIdentifier(columnOf(source, source.timeColumn).attribute);
 }
 
+/** An expression in the form that the archive has it. */
+export function selected(select: Selection, expression: string): string {
+  if (select === "value") return expression;
+  return select === "inet" ? `pg_catalog.abbrev(${expression})` : `${expression}::pg_catalog.text`;
+}
+
 /** What COPY and RETURNING list: the same for export and delete, so that the same row gives the same bytes. */
 export function selectList(source: SourceTable): string {
   return source.columns
-    .map(({ attribute, name, select }) =>
-      select === "value"
-        ? quoteIdentifier(attribute)
-        : `${quoteIdentifier(attribute)}::pg_catalog.text AS ${quoteIdentifier(name)}`,
-    )
+    .map(({ attribute, name, select }) => {
+      const expression = selected(select, quoteIdentifier(attribute));
+      return select === "value" ? expression : `${expression} AS ${quoteIdentifier(name)}`;
+    })
     .join(", ");
 }
 

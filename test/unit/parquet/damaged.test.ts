@@ -126,9 +126,10 @@ describe("an object with damage", () => {
     }
   });
 
-  it("that appends to it, doubles it or empties it is refused", async () => {
+  it("that appends to it or empties it is refused, that doubles it is not", async () => {
     expect(await outcome(damaged((bytes) => joined([bytes, bytesOf(0)])))).toBe("refused");
-    expect(await outcome(damaged((bytes) => joined([bytes, bytes])))).not.toBe(ROWS);
+    // The copy behind has the footer that is found, and its offsets lead into the copy in front: no row is wrong.
+    expect(await outcome(damaged((bytes) => joined([bytes, bytes])))).toEqual(ROWS);
     expect(await outcome(damaged((bytes) => bytes.fill(0)))).toBe("refused");
     expect(await outcome(damaged(() => new Uint8Array(0)))).toBe("refused");
     expect(await outcome(damaged(() => utf8("PAR1PAR1PAR1")))).toBe("refused");

@@ -164,6 +164,7 @@ describe("the footer", () => {
 
   it("carries names that mean something elsewhere", async () => {
     const names = [
+      "\uFEFFa", // from a CSV file's header
       "a.b",
       "a",
       "A",
@@ -181,7 +182,8 @@ describe("the footer", () => {
     const segment = await encodeSegment(odd, [[chunk]]);
     expectSame(await decodeSegment(segment), [chunk]);
     const metadata = parquetMetadata(segment.bytes.slice().buffer);
-    expect(metadata.schema.slice(1).map((element) => element.name)).toEqual(names);
+    const [, ...found] = metadata.schema.map((element) => element.name);
+    expect(found).toEqual(["a", ...names.slice(1)]); // hyparquet drops the mark; the file has it
     expect(metadata.key_value_metadata).toEqual([{ key: "firnline.segment", value: "test" }]);
   });
 });

@@ -4,27 +4,12 @@
  */
 import { describe, expect, it } from "vitest";
 
-import { planJson, planText } from "../../../src/cli/plan-text.ts";
+import { planJson } from "../../../src/cli/plan-text.ts";
 import { makePlan, type PlanInput } from "../../../src/plan/plan.ts";
 import { parsePolicy } from "../../../src/policy/policy.ts";
 import { type SegmentState, SEGMENT_STATES } from "../../../src/segment/state.ts";
+import { brief, expectGolden, text } from "./golden.ts";
 import { at, day, hotDays, policy, policyText, scene, segment } from "./scenes.ts";
-
-const text = (input: PlanInput, all = false): string =>
-  planText(input.policy.pipeline, makePlan(input), all).join("\n");
-
-/** A long list with its middle left out. */
-function brief(plan: string): string {
-  const lines = plan.split("\n");
-  const steps = lines.findIndex((line) => /^ {2}\d/.test(line));
-  const last = lines.findLastIndex((line) => /^ {2}\d/.test(line));
-  return [...lines.slice(0, steps + 2), `  (${last - steps - 3} lines)`, ...lines.slice(last - 1)].join("\n");
-}
-
-async function expectGolden(name: string, scenes: Readonly<Record<string, string>>): Promise<void> {
-  const sections = Object.entries(scenes).map(([title, body]) => `## ${title}\n${body}\n`);
-  await expect(sections.join("\n")).toMatchFileSnapshot(`../../golden/plan-${name}.txt`);
-}
 
 const lateDay = { rule: "default", day: day("2026-01-02") };
 

@@ -83,13 +83,18 @@ describe("the column of an attribute", () => {
     expect(columns.map((column) => column.attribute)).toEqual(["v", "v"]);
   });
 
-  it.each(["_int4", "inet", "int4range", "point", "char", "oid", "xml", "tsvector", "bit"])(
+  it.each(["_int4", "cidr", "int4range", "point", "char", "oid", "xml", "tsvector", "bit"])(
     "of %s is its text",
     (name) => {
       const [column, ...more] = mapColumn("public.t", attribute({ base: { name } }));
       expect([column?.name, column?.kind, column?.select, more.length]).toEqual(["v", "text", "text", 0]);
     },
   );
+
+  it("of inet is its text without the mask of a host", () => {
+    const [column] = mapColumn("public.t", attribute({ base: { name: "inet" } }));
+    expect(column).toMatchObject({ name: "v", kind: "text", select: "inet" });
+  });
 
   it("of an enum is its label", () => {
     const base = { name: "mood", schema: "public", kind: "e" };

@@ -1,0 +1,76 @@
+/** Counting what is in the table: the rows that a plan may move, and all of them for `status`. */
+import { DAY_MAX, DAY_MIN, type DayUtc, dayEnd, dayStart, type EpochMicros } from "../../rows/day.ts";
+import type { Transaction } from "../../postgres/database.ts";
+import { quoteLiteral, quoteTable } from "../../postgres/quote.ts";
+import type { Census, Inventory, SourceTable } from "../port.ts";
+import { dayExpression, timeLimitsOf } from "./days.ts";
+import { ruleExpression, sqlWhere, timeBound, timeIdentifier } from "./sql-text.ts";
+
+/** Rows of each partition up to and including `lastDay`. The caller has locked the table. */
+export async function readInventory(
+  tx: Transaction,
+  source: SourceTable,
+  lastDay: DayUtc,
+): Promise<Inventory> {
+  const time = timeIdentifier(source);
+  const table = quoteTable(source.table);
+  const { from, to } = await timeLimitsOf(tx, source, { from: dayStart(DAY_MIN), to: dayEnd(lastDay) });
+  const range = sqlWhere(source, { from: timeBound(from), to: timeBound(to) }, null);
+  const { rows } = await tx.query(
+    `SELECT ${await dayExpression(tx, source, range)} AS day, ${ruleExpression(source)} AS rule, count(*) AS rows
+     FROM ONLY ${table} WHERE ${range} GROUP BY 1, 2 ORDER BY 1, 2`,
+    [],
+    "inventory",
+  );
+  const size = await tx.query(
+    `SELECT pg_total_relation_size($1::oid)::text AS bytes, greatest(reltuples, 1)::bigint::text AS estimate,
+            (SELECT count(*) FROM (SELECT FROM ONLY ${table} ORDER BY ${time} LIMIT 1) one)::text AS any
+     FROM pg_class WHERE oid = $1::oid`,
+    [source.table.oid],
+    "table size",
+  );
+  const counted = rows.reduce((sum, row) => sum + Number(row["rows"]), 0);
+  // reltuples is 0 or stale until the first ANALYZE; what was counted just now is a lower limit.
+  const total = Math.max(Number(size.rows[0]?.["estimate"]), counted, 1);
+  return {
+    partitions: rows.map((row) => ({
+      rule: source.rules[Number(row["rule"])]?.name as string,
+      day: Number(row["day"]) as DayUtc,
+      rows: BigInt(row["rows"]),
+    })),
+    rowBytes: size.rows[0]?.["any"] === "0" ? 0 : Math.round(Number(size.rows[0]?.["bytes"]) / total),
+  };
+}
+
+export async function readCensus(tx: Transaction, source: SourceTable): Promise<Census> {
+  const time = timeIdentifier(source);
+  const { from, to } = await timeLimitsOf(tx, source, { from: dayStart(DAY_MIN), to: dayEnd(DAY_MAX) });
+  const inside = sqlWhere(source, { from: timeBound(from), to: timeBound(to) }, null);
+  const zone = source.zone === null ? "" : ` AT TIME ZONE ${quoteLiteral(source.zone)}`;
+  const micros = (aggregate: string): string =>
+    `(extract(epoch FROM ${aggregate}(${time}) FILTER (WHERE ${inside})${zone}) * 1000000)::bigint::text`;
+  const { rows } = await tx.query(
+    `SELECT count(*)::text AS rows, ${micros("min")} AS oldest, ${micros("max")} AS newest,
+            pg_total_relation_size($1::oid)::text AS bytes,
+            count(*) FILTER (WHERE ${time} IS NULL)::text AS null_time,
+            count(*) FILTER (WHERE NOT isfinite(${time}))::text AS infinite_time,
+            count(*) FILTER (WHERE isfinite(${time}) AND NOT (${inside}))::text AS out_of_calendar
+     FROM ONLY ${quoteTable(source.table)}`,
+    [source.table.oid],
+    "census",
+  );
+  const row = rows[0] as Record<string, string | null>;
+  const instant = (text: string | null): EpochMicros | null =>
+    text === null ? null : (BigInt(text) as EpochMicros);
+  return {
+    rows: BigInt(row["rows"] as string),
+    bytes: BigInt(row["bytes"] as string),
+    oldest: instant(row["oldest"] as string | null),
+    newest: instant(row["newest"] as string | null),
+    leftovers: {
+      nullTime: BigInt(row["null_time"] as string),
+      infiniteTime: BigInt(row["infinite_time"] as string),
+      outOfCalendar: BigInt(row["out_of_calendar"] as string),
+    },
+  };
+}
