@@ -189,7 +189,9 @@ export class Database implements AsyncDisposable {
       // One trip to the server for all of it: a partition is some twenty small transactions.
       await control([BEGIN[mode], ...PINS, ...this.#limits(mode)].join("; "));
       const result = await work(new Transaction(client, this.#options));
-      const { command } = await control("COMMIT");
+      const { command } = await control("COMMIT").catch((error: unknown) => {
+        throw lostCommit(error, op);
+      });
       if (command !== "COMMIT") {
         throw new FirnlineError({
           code: "E_DATABASE",
@@ -235,6 +237,21 @@ export class Database implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#pool.ended) await this.#pool.end();
   }
+}
+
+/** Nobody knows whether a COMMIT without an answer happened. Whoever tries again finds out under lock. */
+function lostCommit(error: unknown, op: string): FirnlineError {
+  const known = databaseError(error, op);
+  if (!known.retryable) return known;
+  return new FirnlineError({
+    code: known.code,
+    subject: known.subject,
+    problem: `${known.problem}, and the answer to its COMMIT is lost`,
+    hint: "Run again: the next attempt sees whether it happened, and nothing is done twice",
+    op,
+    retryable: true,
+    cause: error,
+  });
 }
 
 /** Ends the transaction; a client that cannot say ROLLBACK within a moment is thrown away with its connection. */
