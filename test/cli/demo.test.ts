@@ -121,7 +121,9 @@ describe.concurrent("firnline demo", () => {
       const { code, stdout } = await demo.ended;
       const text = screen(stdout);
       expect({ code, text: code === 0 ? "" : text }).toEqual({ code: 0, text: "" });
-      expect(text.split("\n").filter((line) => line.length > 100)).toEqual([]);
+      // A temporary folder may have a path of any length; the words around it do not.
+      const tooLong = text.split("\n").filter((line) => line.replaceAll(/\S*\/\S*/g, "").length > 100);
+      expect(tooLong).toEqual([]);
       expect(text).toMatch(/^ {2}it answers on 127\.0\.0\.1:\d{4,5}, and goes when the demo ends$/m);
       expect(text).toMatch(/^Asked for all of them, 3,000 came back: 0 lost, 0 duplicated\.$/m);
       expect(text).toMatch(/^ {2}it had nothing to do$/m);
