@@ -14,14 +14,7 @@ import type { RowCursor } from "./row-cursor.ts";
 export type PreparedFilter = (row: RowCursor) => boolean;
 
 /** Types archived as text whose text form is the same exactly where Postgres calls two values equal. */
-const TEXT_IS_EQUALITY: ReadonlySet<string> = new Set([
-  "inet",
-  "cidr",
-  "macaddr",
-  "macaddr8",
-  "oid",
-  "pg_lsn",
-]);
+const TEXT_IS_EQUALITY: ReadonlySet<string> = new Set(["cidr", "macaddr", "macaddr8", "oid", "pg_lsn"]);
 const REFUSED: ReadonlySet<ValueKind> = new Set<ValueKind>(["json", "jsonb", "binary"]);
 
 export async function prepareFilters<Tx>(

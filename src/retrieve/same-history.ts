@@ -3,27 +3,20 @@
  * schema, or of the whole database, it may believe that rows are hot which were archived and deleted since (hazards 3
  * and 17d): then every answer would lack them, and is refused (I8).
  */
-import { readBytes } from "../archive/read-object.ts";
+import { lastEntryProblem, readJournalEntry } from "../archive/journal-log.ts";
 import type { Environment } from "../environment.ts";
 import { FirnlineError } from "../errors.ts";
-import { toHex } from "../rows/hex.ts";
 import { journalKey } from "../segment/archive-keys.ts";
 import { decodeEntry, type JournalHead } from "../segment/journal.ts";
 
 /** `head` is the journal's head in the snapshot that the answer is made from. */
 export async function requireSameHistory<Tx>(environment: Environment<Tx>, head: JournalHead): Promise<void> {
-  const { catalog, newHash, policy } = environment;
+  const { archive, catalog, newHash, policy } = environment;
   const { pipeline } = policy;
-  if (head.n > 0n) {
-    const key = journalKey(pipeline, head.n);
-    const bytes = await readEntry(environment, key);
-    if (bytes === null) throw foreign(key, "the catalog's last entry is not in the archive");
-    if (toHex(newHash().update(bytes).digest()) !== head.sha256) {
-      throw foreign(key, "the archive's entry is not the catalog's");
-    }
-  }
+  const found = await lastEntryProblem(archive, newHash, pipeline, head);
+  if (found !== null) throw foreign(found.key, found.problem);
   const next = journalKey(pipeline, head.n + 1n);
-  const bytes = await readEntry(environment, next);
+  const bytes = await readJournalEntry(archive, next);
   if (bytes === null) return;
   // A run may be at work: then the entry is one that this catalog decided, or has applied since.
   const { entryId } = decodeEntry(bytes, next);
@@ -31,13 +24,6 @@ export async function requireSameHistory<Tx>(environment: Environment<Tx>, head:
   const now = await catalog.pipeline(pipeline);
   if (now !== null && now.journal.n > head.n) return;
   throw foreign(next, "the archive has an entry that this catalog does not know");
-}
-
-async function readEntry<Tx>(environment: Environment<Tx>, key: string): Promise<Uint8Array | null> {
-  const { archive } = environment;
-  const head = await archive.head({ key, versionId: null });
-  if (head === null) return null;
-  return await readBytes(archive, { key, versionId: null }, { start: 0, end: Number(head.bytes) });
 }
 
 function foreign(key: string, problem: string): FirnlineError {

@@ -4,6 +4,7 @@
  * writers, one gets the number and the other stops with `E_OWNER`. A crash at any place leaves an outbox row, and the
  * next run publishes it again with the same result.
  */
+import { lastEntryProblem, readJournalEntry } from "../archive/journal-log.ts";
 import type { Archive } from "../archive/port.ts";
 import type { Catalog, Lease, PendingEntry } from "../catalog/port.ts";
 import { FirnlineError, invariant } from "../errors.ts";
@@ -20,7 +21,6 @@ import {
 } from "../segment/journal.ts";
 import { type Clock, timestamp } from "../environment.ts";
 import type { Failpoint } from "../failpoint.ts";
-import { readBytes } from "../archive/read-object.ts";
 
 export interface JournalOptions<Tx> {
   readonly archive: Archive;
@@ -79,16 +79,10 @@ export class Journal<Tx> {
    * a catalog restored from a backup, a clone that went on, or another writer.
    */
   async checkHead(): Promise<void> {
-    const { archive, lease } = this.#options;
-    const { n, sha256 } = this.#head;
-    if (n > 0n) {
-      const key = journalKey(lease.pipeline, n);
-      const found = await archive.head({ key, versionId: null });
-      if (found === null) throw this.#foreign(key, "the catalog's last entry is not in the archive");
-      if (this.#hash(await this.#read(key)) !== sha256)
-        throw this.#foreign(key, "the archive's entry is not the catalog's");
-    }
-    const next = journalKey(lease.pipeline, n + 1n);
+    const { archive, lease, newHash } = this.#options;
+    const found = await lastEntryProblem(archive, newHash, lease.pipeline, this.#head);
+    if (found !== null) throw this.#foreign(found.key, found.problem);
+    const next = journalKey(lease.pipeline, this.#head.n + 1n);
     if ((await archive.head({ key: next, versionId: null })) !== null) {
       throw this.#foreign(next, "the archive has an entry that this catalog does not know");
     }
@@ -112,7 +106,7 @@ export class Journal<Tx> {
     const bytes = encodeEntry(entry);
     const created = await archive.create(key, bytes);
     if (created.outcome === "created") return { entry: first, head: { n, sha256: this.#hash(bytes) } };
-    const found = await this.#read(key);
+    const found = (await readJournalEntry(archive, key)) ?? new Uint8Array();
     const theirs = decodeEntry(found, key);
     const ours = pending.find(({ entryId }) => entryId === theirs.entryId);
     if (ours === undefined || theirs.prev !== entry.prev)
@@ -135,13 +129,6 @@ export class Journal<Tx> {
       problem: `its lease on ${lease.pipeline} (epoch ${lease.epoch}) was taken over by another run`,
       hint: "Nothing more was changed by this run; the other one goes on",
     });
-  }
-
-  async #read(key: string): Promise<Uint8Array> {
-    const { archive } = this.#options;
-    const object = { key, versionId: null };
-    const head = await archive.head(object);
-    return await readBytes(archive, object, { start: 0, end: Number(head?.bytes ?? 0n) });
   }
 
   #hash(bytes: Uint8Array): string {

@@ -1,5 +1,5 @@
 /** I8: an answer that could lack rows is refused with the reason, whatever made the catalog, the table or the policy lie. */
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseRange } from "../../src/retrieve/request.ts";
@@ -39,6 +39,28 @@ describe("retrieve refuses", () => {
     await scenario.query(`DELETE FROM firnline.chunk; DELETE FROM firnline.segment; DELETE FROM firnline.outbox;
       UPDATE firnline.pipeline p SET journal_n = s.journal_n, journal_sha256 = s.journal_sha256 FROM public.saved s`);
     await expect(scenario.retrieve()).rejects.toMatchObject({ code: "E_OWNER" });
+  });
+
+  test.concurrent.each([
+    ["is gone", async (entry: string) => await rm(entry)],
+    [
+      "is another one",
+      async (entry: string) => {
+        await rm(entry);
+        await writeFile(entry, "{}");
+      },
+    ],
+  ])("an archive whose last entry %s, and so does the run (hazard 3)", async (_what, damage) => {
+    await using scenario = await template.copy();
+    await scenario.run();
+    const folder = join(scenario.archive, "_firnline", "audit_logs", "journal");
+    const last = (await readdir(folder))
+      .filter((name) => /^\d{20}\.json$/.test(name))
+      .toSorted()
+      .at(-1) as string;
+    await damage(join(folder, last));
+    await expect(scenario.retrieve()).rejects.toMatchObject({ code: "E_OWNER" });
+    await expect(scenario.run()).rejects.toMatchObject({ code: "E_OWNER" });
   });
 
   test.concurrent("another table under the old name", async () => {
