@@ -20,4 +20,5 @@ export { parsePolicy, type Policy, type Rule } from "./policy/policy.ts";
 export { parseRange, type RangeRequest } from "./retrieve/request.ts";
 export type { RetrieveResult } from "./retrieve/retrieve-range.ts";
 export type { RunSummary } from "./stages/run-pipeline.ts";
-export { migrateDatabase, Pipeline, readPolicy, type Status } from "./wiring.ts";
+export { Pipeline, type Status } from "./pipeline.ts";
+export { migrateDatabase, readPolicy } from "./wiring.ts";

@@ -1,7 +1,7 @@
 /** The state of a pipeline: tiers, what waits for a run, leftovers, the last runs. */
 import { type EpochMicros, type EpochMs, formatDay, formatInstant } from "../rows/day.ts";
 import type { SegmentState } from "../segment/state.ts";
-import type { Status } from "../wiring.ts";
+import type { Status } from "../pipeline.ts";
 import { formatBytes, formatCount, formatTable, jsonLine, plural } from "./format.ts";
 
 export type Tier = "hot" | "warm" | "cold";

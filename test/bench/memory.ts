@@ -10,7 +10,8 @@ import pg from "pg";
 import { readSettings } from "../../src/config.ts";
 import { startEmbeddedPostgres } from "../../src/demo/embedded-postgres.ts";
 import { parsePolicy } from "../../src/policy/policy.ts";
-import { migrateDatabase, Pipeline } from "../../src/wiring.ts";
+import { Pipeline } from "../../src/pipeline.ts";
+import { migrateDatabase } from "../../src/wiring.ts";
 
 const ROWS = `INSERT INTO audit
   SELECT n, '2026-01-05 00:00+00'::timestamptz + n * (86000.0 / $1) * interval '1 second', md5((n % 5000)::text)::uuid,

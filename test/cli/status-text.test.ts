@@ -6,7 +6,7 @@ import type { RunRecord, TierTotals } from "../../src/catalog/port.ts";
 import type { Held, Step } from "../../src/plan/plan.ts";
 import { type EpochMicros, type EpochMs, parseDay, parseInstant } from "../../src/rows/day.ts";
 import { SEGMENT_STATES } from "../../src/segment/state.ts";
-import type { Status } from "../../src/wiring.ts";
+import type { Status } from "../../src/pipeline.ts";
 
 const NIGHT = Date.UTC(2026, 2, 1, 2) as EpochMs;
 const RUN_ID = "0b9b1c1e-0000-4000-8000-000000000000";

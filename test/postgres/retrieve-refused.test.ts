@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseRange } from "../../src/retrieve/request.ts";
 import { parsePolicy } from "../../src/policy/policy.ts";
-import { Pipeline } from "../../src/wiring.ts";
+import { Pipeline } from "../../src/pipeline.ts";
 import { auditRows } from "../support/audit-rows.ts";
 import { instantOf, AS_OF, Scenario } from "../support/scenario.ts";
 

@@ -7,7 +7,8 @@ import pg from "pg";
 import { readSettings, type Settings } from "../../src/config.ts";
 import { parsePolicy, type Policy } from "../../src/policy/policy.ts";
 import { parseInstant } from "../../src/rows/day.ts";
-import { migrateDatabase, Pipeline } from "../../src/wiring.ts";
+import { Pipeline } from "../../src/pipeline.ts";
+import { migrateDatabase } from "../../src/wiring.ts";
 
 export const PIPELINE = "events";
 /** 2023 is cold by then, February warm, the last day of March hot. */

@@ -29,9 +29,10 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ...Object.fromEntries(FLOW.map((room) => [room, ["errors.ts", ...GIVEN, ...GROUND, ...ROOMS]])),
   "config.ts": ["errors.ts", "failpoint.ts", "environment.ts", ...GROUND],
   "wiring.ts": [...BELOW_WIRING, "postgres"],
-  "index.ts": [...BELOW_WIRING, "wiring.ts"],
-  demo: [...BELOW_WIRING, "wiring.ts"],
-  cli: [...BELOW_WIRING, "wiring.ts", "demo"],
+  "pipeline.ts": [...BELOW_WIRING, "wiring.ts"],
+  "index.ts": [...BELOW_WIRING, "wiring.ts", "pipeline.ts"],
+  demo: [...BELOW_WIRING, "wiring.ts", "pipeline.ts"],
+  cli: [...BELOW_WIRING, "wiring.ts", "pipeline.ts", "demo"],
 };
 
 /** The packages of the ground floor: zod describes the documents that a person or the archive hands us. */
