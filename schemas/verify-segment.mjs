@@ -4,7 +4,7 @@
  * whose section numbers stand below. Needs Node 22.15 or newer and the package hyparquet.
  *     node verify-segment.mjs ARCHIVE_FOLDER PIPELINE [SEGMENT]
  *
- * Prints `ok SEGMENT ...` or `BAD SEGMENT: what` for each sealed segment (or the one named) and the journal's head,
+ * Prints `ok SEGMENT ...` or `BAD SEGMENT: what` for each sealed or packed segment (or the one named) and the journal's head,
  * to be compared with one noted elsewhere. Exit code 0: all is as it was sealed; 1: something is BAD.
  */
 import { createHash } from "node:crypto";
@@ -14,12 +14,13 @@ import { pipeline as pipe } from "node:stream/promises";
 import { zstdDecompressSync } from "node:zlib";
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 
-const EVENTS = "run-started policy sealed prune-started pruned deleted transitioned retrieved".split(" ");
+const EVENTS = `run-started adopted policy sealed packed superseded tombstoned quarantined prune-started pruned
+  reconciled transitioned collected deleted retrieved`.split(/\s+/);
 const EPOCH = { days: 10_957, micros: 946_684_800_000_000n }; // from 1970-01-01 to 2000-01-01
 const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
-function must(condition, problem) {
+const must = (condition, problem) => {
   if (!condition) throw new Error(problem);
-}
+};
 
 /** Section 3, RFC 8785. */
 function canonical(value) {
@@ -37,25 +38,18 @@ function parseDocument(bytes) {
 }
 
 /** Section 8: from a physical value of the Parquet file to the bytes of a field. */
-function big(bytes, method, value) {
-  const out = Buffer.alloc(bytes);
-  out[method](value);
-  return out;
-}
+const big = (bytes, method, value) => ((out) => (out[method](value), out))(Buffer.alloc(bytes));
 const int4 = (value) => big(4, "writeInt32BE", value);
 const int8 = (value) => big(8, "writeBigInt64BE", value);
 const asIs = (value) => Buffer.from(value);
+const instant = (value) => int8(value - EPOCH.micros);
 const FIELDS = {
   ...{ uuid: asIs, bytea: asIs, text: asIs, json: asIs, binary: asIs, int4, int8, time: int8 },
-  bool: (value) => Buffer.from([value ? 1 : 0]),
-  int2: (value) => big(2, "writeInt16BE", value),
-  float4: (value) => big(4, "writeFloatBE", value),
-  float8: (value) => big(8, "writeDoubleBE", value),
+  ...{ bool: (value) => Buffer.from([value ? 1 : 0]), int2: (value) => big(2, "writeInt16BE", value) },
+  ...{ float4: (value) => big(4, "writeFloatBE", value), float8: (value) => big(8, "writeDoubleBE", value) },
   decimal: (value, { scale }) => numeric(value instanceof Uint8Array ? signed(value) : BigInt(value), scale),
   numeric: (value) => numericOfText(asIs(value).toString()),
-  timestamptz: (value) => int8(value - EPOCH.micros),
-  timestamp: (value) => int8(value - EPOCH.micros),
-  date: (value) => int4(value - EPOCH.days),
+  ...{ timestamptz: instant, timestamp: instant, date: (value) => int4(value - EPOCH.days) },
   jsonb: (value) => Buffer.concat([Buffer.of(1), value]),
 };
 const signed = (value) => BigInt.asIntN(value.length * 8, BigInt(`0x${asIs(value).toString("hex")}`));
@@ -101,7 +95,7 @@ function rootOf(leaves) {
 
 /** Sections 4 and 5: the chain. Gives its head and, by segment, what it says of each. */
 async function walkJournal(place, bad) {
-  const journal = { n: 0n, head: "0".repeat(64), epoch: 0n, archiveId: undefined, segments: new Map() };
+  const journal = { n: 0n, head: "0".repeat(64), epoch: 0n, segments: new Map(), collected: new Set() };
   for (const name of (await fs.readdir(place)).filter((one) => /^\d{20}\.json$/.test(one)).sort()) {
     const [n, next] = [BigInt(name.slice(0, 20)), journal.n + 1n];
     if (n !== next) bad(`journal ${next}`, "this entry is missing");
@@ -117,20 +111,26 @@ async function walkJournal(place, bad) {
     }
     Object.assign(journal, { n, head: sha256(bytes).toString("hex") });
   }
-  if (journal.n === 0n) bad("journal", "it has no entries");
-  return journal;
+  return journal.n > 0n ? journal : (bad("journal", "it has no entries"), journal);
 }
 function apply(journal, { epoch, event }) {
-  must(EVENTS.includes(event.type), `its event ${event.type} is of a later version`);
+  const { type, supersedes = [] } = event;
+  must(EVENTS.includes(type), `its event ${type} is of a later version`);
   journal.epoch = BigInt(epoch);
   must([undefined, (journal.archiveId ??= event.archiveId)].includes(event.archiveId), "another archive's");
-  if (event.type === "sealed") journal.segments.set(event.segment, { ...event, pruned: new Set() });
-  const segment = journal.segments.get(event.segment);
-  must(segment || event.segment === undefined, `it is about ${event.segment}, which is not sealed`);
-  if (event.type === "pruned") event.chunks.forEach((chunk) => segment.pruned.add(chunk));
-  if (event.type === "transitioned") segment.nowIn = `, ${event.storageClass}`;
+  const find = (name) => journal.segments.get(name) ?? must(false, `it is about ${name}, which is not sealed`);
+  // The chunks of a packed segment were pruned in those that it is made of.
+  const from = type === "packed" ? event.from : [];
+  const pruned = new Set(from.flatMap(({ chunks }) => chunks).keys());
+  if (event.root) journal.segments.set(event.segment, { ...event, pruned, superseded: new Set() });
+  const gone = type === "superseded" ? [event] : [...supersedes, ...from];
+  for (const { segment, chunks } of gone) for (const chunk of chunks) find(segment).superseded.add(chunk);
+  const segment = event.segment && find(event.segment);
+  for (const chunk of (type === "pruned" ? event.chunks : event.pruned) ?? []) segment.pruned.add(chunk);
+  for (const chunk of event.sealed ?? []) segment.pruned.delete(chunk);
+  if (type === "transitioned") segment.nowIn = `, ${event.storageClass}`;
+  for (const { key } of event.objects ?? []) journal.collected.add(key);
 }
-
 async function requirePin(folder, what, { key, ...pin }) {
   const hash = createHash("sha256");
   await pipe(createReadStream(join(folder, key)), hash);
@@ -140,10 +140,10 @@ async function requirePin(folder, what, { key, ...pin }) {
 }
 
 /** Sections 2, 6 and 7: one segment against what the journal says of it. */
-async function verifySegment(folder, pipeline, { archiveId, segments }, segment) {
-  const sealed = segments.get(segment);
-  must(sealed, "the journal does not seal it");
-  const { rule, dayFrom, dayTo, rows, object, root, pruned, nowIn = "" } = sealed;
+async function verifySegment(folder, pipeline, { archiveId, collected, segments }, segment) {
+  const sealed = segments.get(segment) ?? must(false, "the journal does not seal it");
+  if (collected.has(sealed.object.key)) return console.log(`collected ${segment}`);
+  const { rule, dayFrom, dayTo, rows, object, root, pruned, superseded, nowIn = "" } = sealed;
   const path = `${pipeline}/daily/rule=${rule}/dt=${dayFrom}/${segment}.parquet`;
   const manifestPath = `_firnline/${pipeline}/manifests/${segment}.json`;
   must(object.key === path && sealed.manifest.key === manifestPath, `it does not lie at ${path}`);
@@ -155,7 +155,8 @@ async function verifySegment(folder, pipeline, { archiveId, segments }, segment)
   await verifyRows(await asyncBufferFromFile(join(folder, path)), manifest);
   const leaves = manifest.chunks.map((chunk) => leafOf(manifest, chunk));
   must(rootOf(leaves).toString("hex") === root, "its chunks do not hash to its root");
-  console.log(`ok ${segment} ${rows} rows ${leaves.length} chunks, ${pruned.size} pruned${nowIn}`);
+  const counts = `${pruned.difference(superseded).size} pruned, ${superseded.size} superseded`;
+  console.log(`ok ${segment} ${rows} rows ${leaves.length} chunks, ${counts}${nowIn}`);
 }
 
 /** Sections 7 to 9: every value of the file, a row group at a time. */
@@ -169,8 +170,7 @@ async function verifyRows(file, { chunks, columns, rowGroups, rows }) {
   for (const [group, count] of rowGroups.entries()) {
     const mine = chunks.slice(at, at + count);
     const rowEnd = rowStart + mine.reduce((sum, chunk) => sum + chunk.rows, 0);
-    const groupRows = Number(metadata.row_groups[group]?.num_rows);
-    must(groupRows === rowEnd - rowStart, `row group ${group} has ${groupRows} rows`);
+    must(Number(metadata.row_groups[group]?.num_rows) === rowEnd - rowStart, `row group ${group} has other rows`);
     const compressors = { ZSTD: (input) => zstdDecompressSync(input) };
     const values = await parquetReadObjects({ file, metadata, rowStart, rowEnd, utf8: false, compressors });
     for (const chunk of mine) {

@@ -16,6 +16,8 @@ export interface Settings {
   readonly fileRestoreDelayMs: number;
   /** Folder for spools; null means the system's. */
   readonly temporary: string | null;
+  /** A file with prices of the owner's; null means those that come with Firnline. */
+  readonly prices: string | null;
   readonly failpoint: FailpointSetting | null;
 }
 
@@ -40,13 +42,14 @@ const NUMBERS = {
   FIRNLINE_ATTEMPTS: { fallback: 4, min: 1, max: 20 },
   FIRNLINE_LEASE_SECONDS: { fallback: 60, min: 3, max: 3_600 },
   FIRNLINE_LOCK_TIMEOUT_MS: { fallback: 5_000, min: 1, max: 600_000 },
+  FIRNLINE_DETACH_WAIT_MS: { fallback: 60_000, min: 1, max: 3_600_000 },
   FIRNLINE_COPY_SILENCE_SECONDS: { fallback: 300, min: 1, max: 86_400 },
   FIRNLINE_STATEMENT_SECONDS: { fallback: 3_600, min: 1, max: 86_400 },
   FIRNLINE_CONNECTIONS: { fallback: 4, min: 2, max: 50 },
   FIRNLINE_FILE_RESTORE_DELAY_MS: { fallback: 0, min: 0, max: 604_800_000 },
 } as const satisfies Record<string, NumberSetting>;
 
-const TEXTS = ["FIRNLINE_TMPDIR", "FIRNLINE_FAILPOINT"] as const;
+const TEXTS = ["FIRNLINE_TMPDIR", "FIRNLINE_PRICES", "FIRNLINE_FAILPOINT"] as const;
 /** Set for the test suites, and none of the program's business. */
 const FOREIGN = /^FIRNLINE_TEST_/;
 
@@ -71,6 +74,7 @@ export function readSettings(environ: Environ): Settings {
       pruneTargetMs: number("FIRNLINE_PRUNE_TARGET_MS"),
       deleteRowsMax: number("FIRNLINE_DELETE_ROWS"),
       attemptsMax: number("FIRNLINE_ATTEMPTS"),
+      detachWaitMs: number("FIRNLINE_DETACH_WAIT_MS"),
       leaseMs: number("FIRNLINE_LEASE_SECONDS") * 1_000,
     },
     lockTimeoutMs: number("FIRNLINE_LOCK_TIMEOUT_MS"),
@@ -79,6 +83,7 @@ export function readSettings(environ: Environ): Settings {
     connectionsMax: number("FIRNLINE_CONNECTIONS"),
     fileRestoreDelayMs: number("FIRNLINE_FILE_RESTORE_DELAY_MS"),
     temporary: environ["FIRNLINE_TMPDIR"] || null,
+    prices: environ["FIRNLINE_PRICES"] || null,
     failpoint: failpoint === undefined || failpoint === "" ? null : parseFailpoint(failpoint),
   };
 }

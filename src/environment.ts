@@ -3,10 +3,14 @@
  * and retrievals take it as an argument and know no adapter.
  */
 import type { Archive } from "./archive/port.ts";
+import type { DetachingLeaves } from "./catalog/detaching.ts";
 import type { Catalog } from "./catalog/port.ts";
+import type { Upkeep } from "./catalog/upkeep.ts";
 import { FirnlineError } from "./errors.ts";
 import type { Failpoint } from "./failpoint.ts";
+import type { LeafDrop } from "./hot/leaf-drop.ts";
 import type { ChunkLimits, Hot } from "./hot/port.ts";
+import type { PresentRows } from "./hot/present-rows.ts";
 import type { NewSegmentEncoder } from "./parquet/write-segment.ts";
 import type { Policy } from "./policy/policy.ts";
 import type { EpochMs } from "./rows/day.ts";
@@ -24,6 +28,8 @@ export interface Limits {
   readonly pruneTargetMs: number;
   readonly deleteRowsMax: number;
   readonly attemptsMax: number;
+  /** How long detaching a leaf waits for other transactions, in milliseconds. */
+  readonly detachWaitMs: number;
   readonly leaseMs: number;
 }
 
@@ -36,7 +42,20 @@ export interface Clock {
 }
 
 export interface Progress {
-  readonly stage: "export" | "seal" | "prune" | "transition" | "delete" | "restore" | "read";
+  readonly stage:
+    | "export"
+    | "seal"
+    | "prune"
+    | "transition"
+    | "delete"
+    | "columns"
+    | "restore"
+    | "read"
+    | "reconcile"
+    | "journal"
+    | "manifests"
+    | "verify"
+    | "collect";
   readonly subject: string;
   readonly rows: bigint;
   readonly bytes: bigint;
@@ -44,7 +63,13 @@ export interface Progress {
 
 export interface Environment<Tx> {
   readonly hot: Hot<Tx>;
+  readonly leafDrop: LeafDrop<Tx>;
+  readonly presentRows: PresentRows;
   readonly catalog: Catalog<Tx>;
+  /** The catalog's leaves on their way out. */
+  readonly detaching: DetachingLeaves<Tx>;
+  /** The catalog as a whole. */
+  readonly upkeep: Upkeep;
   readonly archive: Archive;
   readonly policy: Policy;
   readonly newHash: NewSha256;

@@ -40,6 +40,8 @@ export interface ErrorDetails {
   readonly problem: string;
   /** What a person should do next. No final full stop. */
   readonly hint: string;
+  /** Statements or commands that do what the hint says, ready to be pasted; `--` and `#` begin a remark. */
+  readonly fix?: readonly string[];
   /** The operation that failed, e.g. `archive.create`. */
   readonly op?: string;
   /** The object key or the catalog key concerned. */
@@ -55,6 +57,7 @@ export class FirnlineError extends Error {
   readonly subject: string;
   readonly problem: string;
   readonly hint: string;
+  readonly fix: readonly string[];
   readonly op: string | undefined;
   readonly key: string | undefined;
   readonly retryable: boolean;
@@ -68,6 +71,7 @@ export class FirnlineError extends Error {
     this.subject = details.subject;
     this.problem = details.problem;
     this.hint = details.hint;
+    this.fix = details.fix ?? [];
     this.op = details.op;
     this.key = details.key;
     this.retryable = details.retryable ?? false;

@@ -20,11 +20,25 @@ export const FAILPOINTS = [
   "prune.deleted",
   "prune.committed",
   "prune.published",
+  "drop.listed",
+  "drop.detached",
+  "drop.judged",
+  "drop.dropped",
+  "drop.committed",
+  "drop.published",
+  "replace.recorded",
+  "replace.sealed",
+  "rewrite.uploaded",
+  "rewrite.sealed",
   "delete.deleted",
   "delete.committed",
   "transition.requested",
   "transition.moved",
   "transition.journaled",
+  "reconcile.judged",
+  "adopt.rebuilt",
+  "collect.journaled",
+  "collect.deleted",
 ] as const;
 export type FailpointName = (typeof FAILPOINTS)[number];
 
@@ -52,10 +66,18 @@ export function parseFailpoint(text: string): FailpointSetting {
       code: "E_INPUT",
       subject: "FIRNLINE_FAILPOINT",
       problem: `"${text}" is not stage.point:action`,
-      hint: `Points are ${FAILPOINTS.join(", ")}; actions are ${FAILPOINT_ACTIONS.join(", ")}`,
+      hint: `${knownPoints(text)}; actions are ${FAILPOINT_ACTIONS.join(", ")}`,
     });
   }
   return { name, action, hit: Number(match?.[3] ?? 1) };
+}
+
+/** Those of the stage that is named, or the stages. */
+function knownPoints(text: string): string {
+  const stage = text.split(".")[0] ?? "";
+  const points = FAILPOINTS.filter((name) => name.startsWith(`${stage}.`));
+  if (points.length > 0) return `Points of ${stage} are ${points.join(", ")}`;
+  return `Stages are ${[...new Set(FAILPOINTS.map((name) => name.split(".")[0]))].join(", ")}`;
 }
 
 export function failpointFrom(

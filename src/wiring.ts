@@ -9,13 +9,19 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { openFileArchive } from "./archive/file/file-archive.ts";
 import type { Archive } from "./archive/port.ts";
+import { PostgresDetaching } from "./catalog/postgres/detaching.ts";
 import { checkSchemaVersion, migrate } from "./catalog/postgres/migrate.ts";
 import { PostgresCatalog } from "./catalog/postgres/postgres-catalog.ts";
+import { PostgresUpkeep } from "./catalog/postgres/upkeep.ts";
 import type { Settings } from "./config.ts";
 import type { Clock, Environment, Progress } from "./environment.ts";
 import { FirnlineError } from "./errors.ts";
 import { failpointFrom, noFailpoint } from "./failpoint.ts";
+import { PostgresLeafDrop } from "./hot/postgres/drop-leaf.ts";
 import { PostgresHot } from "./hot/postgres/postgres-hot.ts";
+import { PostgresPresentRows } from "./hot/postgres/present-rows.ts";
+import { PostgresSurvey } from "./hot/postgres/survey.ts";
+import type { Survey } from "./hot/survey.ts";
 import { newHyparquetEncoder } from "./parquet/write-segment.ts";
 import { parsePolicy, type Policy } from "./policy/policy.ts";
 import type { Transaction } from "./postgres/database.ts";
@@ -44,6 +50,8 @@ export const systemClock: Clock = {
 /** What a pipeline works with: its ports and limits, over one pool of connections. */
 export interface Wired extends AsyncDisposable {
   readonly environment: Environment<Transaction>;
+  /** The same for a rebuild of the catalog: partitions that were dropped by hand on their way out are no obstacle. */
+  readonly forRebuild: Environment<Transaction>;
   /** Throws `E_CATALOG` unless the control schema is exactly the one that this Firnline knows. */
   requireSchema(): Promise<void>;
 }
@@ -62,20 +70,12 @@ export function wire(options: WireOptions): Wired {
   const clock = options.clock ?? systemClock;
   const database = openDatabase(options.connectionString, settings, `firnline ${policy.pipeline}`);
   const environment: Environment<Transaction> = {
-    hot: new PostgresHot({
-      database,
-      newHash: newSha256,
-      request: {
-        table: policy.source.table,
-        time: policy.source.time,
-        zone: policy.source.zone,
-        key: policy.source.key,
-        rules: policy.rules,
-        wholePartitions: policy.prune === "partitions",
-        deletes: policy.prune !== "off",
-      },
-    }),
+    hot: hotOf(policy, database),
+    leafDrop: new PostgresLeafDrop({ database, newHash: newSha256 }),
+    presentRows: new PostgresPresentRows({ database, newHash: newSha256 }),
     catalog: new PostgresCatalog(database),
+    detaching: new PostgresDetaching(database),
+    upkeep: new PostgresUpkeep(database),
     archive: openArchive(policy, settings, clock),
     policy,
     newHash: newSha256,
@@ -88,12 +88,13 @@ export function wire(options: WireOptions): Wired {
       settings.failpoint === null
         ? noFailpoint
         : failpointFrom(settings.failpoint, (name) => process.kill(process.pid, name)),
-    coldBytesMin: policy.archive.url.startsWith("file:") ? 0n : S3_COLD_BYTES_MIN,
+    coldBytesMin: coldBytesMinOf(policy),
     writer: WRITER,
     report: options.report ?? (() => {}),
   };
   return {
     environment,
+    forRebuild: { ...environment, hot: hotOf(policy, database, "that are there") },
     requireSchema: async () => await checkSchemaVersion(database),
     async [Symbol.asyncDispose]() {
       await environment.archive[Symbol.asyncDispose]();
@@ -106,6 +107,12 @@ export function wire(options: WireOptions): Wired {
 export async function migrateDatabase(connectionString: string, settings: Settings): Promise<string[]> {
   await using database = openDatabase(connectionString, settings, "firnline migrate");
   return await migrate(database);
+}
+
+/** Looks at a database that no policy names yet. Nothing is connected before the first question. */
+export function openSurvey(connectionString: string, settings: Settings): Survey {
+  const database = openDatabase(connectionString, settings, "firnline init");
+  return new PostgresSurvey(database, (policy) => hotOf(policy, database));
 }
 
 export async function readPolicy(path: string): Promise<Policy> {
@@ -122,6 +129,33 @@ export async function readPolicy(path: string): Promise<Policy> {
     });
   }
   return parsePolicy(text, path);
+}
+
+/** Smallest object that the archive's cold classes pay for, unless the policy says another. */
+export function coldBytesMinOf({ archive }: Policy): bigint {
+  return archive.url.startsWith("file:") ? 0n : S3_COLD_BYTES_MIN;
+}
+
+/** `detached`: which of the listed leaves are looked for. One that is not found is an error, or else rows were missed. */
+function hotOf(policy: Policy, database: Database, detached: "all" | "that are there" = "all"): PostgresHot {
+  const detaching = new PostgresDetaching(database);
+  return new PostgresHot({
+    database,
+    newHash: newSha256,
+    listDetaching: async (tx) =>
+      detached === "all"
+        ? await detaching.list(tx, policy.pipeline)
+        : await detaching.listPresent(tx, policy.pipeline),
+    request: {
+      table: policy.source.table,
+      time: policy.source.time,
+      zone: policy.source.zone,
+      key: policy.source.key,
+      rules: policy.rules,
+      drops: policy.prune === "partitions" ? "only" : policy.prune === "auto" ? "where possible" : "never",
+      deletes: policy.prune !== "off",
+    },
+  });
 }
 
 function openDatabase(connectionString: string, settings: Settings, applicationName: string): Database {

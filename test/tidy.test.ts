@@ -54,6 +54,8 @@ const violations: Record<RuleName, readonly Record<string, string>[]> = {
     { "src/stages/a.ts": 'import { a } from "../postgres/database.ts";' },
     { "src/postgres/a.ts": 'import { a } from "../hot/port.ts";' },
     { "src/stages/a.ts": 'import { a } from "../retrieve/b.ts";' },
+    { "src/stages/a.ts": 'import { a } from "../repair/b.ts";' },
+    { "src/repair/a.ts": 'import { a } from "../retrieve/b.ts";' },
     { "src/retrieve/a.ts": 'const a = await import("../wiring.ts");' },
     { "src/wiring.ts": 'import { a } from "./cli/main.ts";' },
     { "src/index.ts": 'import { a } from "./demo/a.ts";' },
@@ -135,6 +137,7 @@ const allowed: Readonly<Record<string, string>> = {
   "src/archive/wrap/retry.ts": 'import { a } from "../port.ts";',
   "src/stages/a.ts":
     'import { r } from "../archive/wrap/retry.ts"; import "../parquet/a.ts"; import "../hot/port.ts";',
+  "src/repair/a.ts": 'import "../stages/a.ts"; import "../archive/port.ts";',
   "src/wiring.ts":
     'import "./hot/postgres/a.ts"; import "./archive/memory/a.ts"; import "./postgres/database.ts"; import "./stages/a.ts";',
   "src/index.ts": 'export { a } from "./wiring.ts"; export * from "./hot/port.ts";',
@@ -180,7 +183,8 @@ describe("the rules", () => {
     const readme = "# Firnline\n\n| package | why |\n|---|---|\n| `pg`, `@types/pg` | the driver |\n";
     expect(dependencyFindings(manifest("8.23.1"), readme)).toEqual([]);
     expect(dependencyFindings(manifest("18.4.0-beta.17"), readme)).toEqual([]);
-    for (const version of ["^8.23.1", "~8.23.1", "8", "latest", "*", "8.x"]) {
+    expect(dependencyFindings(manifest("npm:@a/pg@8.23.1"), readme)).toEqual([]);
+    for (const version of ["^8.23.1", "~8.23.1", "8", "latest", "*", "8.x", "npm:pg@^8.23.1", "npm:pg"]) {
       expect(dependencyFindings(manifest(version), readme)).toHaveLength(1);
     }
     expect(dependencyFindings(manifest("8.23.1"), "pg is the driver")).toHaveLength(1);

@@ -11,7 +11,7 @@ export default defineConfig({
     // Processes, not threads: tests set the working directory, the environment and signal handlers.
     pool: "forks",
     maxWorkers: 2,
-    testTimeout: 30_000,
+    testTimeout: 60_000,
     hookTimeout: 60_000,
     teardownTimeout: 30_000,
     passWithNoTests: false,

@@ -21,6 +21,7 @@
  *   FirnlineError, else with `E_INTERRUPTED`. What a body throws comes out of `create` unchanged. A missing
  *   object is `null` from `head`, nothing to `deleteVersion`, and `E_ARCHIVE` from everything else.
  */
+import type { FirnlineError } from "../errors.ts";
 import type { EpochMs } from "../rows/day.ts";
 
 export interface Locator {
@@ -58,6 +59,12 @@ export interface ListedObject extends Locator {
   readonly modifiedAt: EpochMs;
 }
 
+/** What a sweep has removed. */
+export interface Swept {
+  readonly files: number;
+  readonly bytes: bigint;
+}
+
 /** Half-open range of bytes. */
 export interface ByteRange {
   readonly start: number;
@@ -71,9 +78,19 @@ export interface CreateOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What `doctor` found of the store. */
+export interface ArchiveExamination {
+  /** Why `create` would fail, or would not be safe. */
+  readonly findings: readonly FirnlineError[];
+  /** What still fits in; null where nobody knows, or nothing limits it. */
+  readonly bytesFree: bigint | null;
+}
+
 export interface Archive {
   /** The archive's URL without secrets, for messages and for the journal. */
   readonly url: string;
+  /** Tries the store out, and tells instead of throwing. Leaves no object behind. */
+  examine(): Promise<ArchiveExamination>;
   /** Stores `body`, read once and never more than a few chunks ahead (S3 parts), under a key that is free. */
   create(
     key: string,
@@ -107,6 +124,11 @@ export interface Archive {
   restore(object: Locator, request: { readonly days: number; readonly tier: RestoreTier }): Promise<Access>;
   /** Removes exactly this version, durably. Idempotent. */
   deleteVersion(object: Locator): Promise<void>;
+  /**
+   * Removes what killed processes left of their uploads, and nobody has written to since `olderThan`: temporary files,
+   * unfinished multipart uploads. A process that still owns one would see its create fail, so leave a day at least.
+   */
+  sweepTemporary(olderThan: EpochMs): Promise<Swept>;
   [Symbol.asyncDispose](): Promise<void>;
 }
 

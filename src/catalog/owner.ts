@@ -13,7 +13,7 @@ export function requireOwner(record: PipelineRecord, found: SourceIdentity, arch
       code: "E_OWNER",
       subject: `pipeline ${record.pipeline}`,
       problem,
-      hint: "Nothing was written. If this database is meant to go on, its archive must be adopted first",
+      hint: "Nothing was written. If this database is meant to go on in the place of the other, use `firnline adopt`",
     });
   for (const part of ["systemIdentifier", "databaseOid", "tableOid"] as const) {
     if (owned[part] === found[part]) continue;

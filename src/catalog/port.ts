@@ -4,9 +4,19 @@
  * Every write names the lease it is made under and fails with `E_STALE` if that lease was taken over (I6). Writes that
  * belong to a deletion take the deleting transaction (I4). `Tx` is the adapter's own handle and opaque here.
  */
+import type { FirnlineError } from "../errors.ts";
+import type { Advice } from "../plan/advice.ts";
 import type { DayUtc, EpochMicros, EpochMs } from "../rows/day.ts";
-import type { JournalEvent, JournalHead, SourceIdentity, UnnumberedEntry } from "../segment/journal.ts";
+import type {
+  ChunksOf,
+  JournalEvent,
+  JournalHead,
+  SourceIdentity,
+  UnnumberedEntry,
+} from "../segment/journal.ts";
+import type { LeafName, PartitionKey } from "../segment/partition-key.ts";
 import type { ChunkState, SegmentState } from "../segment/state.ts";
+import type { HistoryDay } from "./history-day.ts";
 
 /** Who holds a lease, so that a person can find the process. */
 export interface LeaseHolder {
@@ -56,6 +66,7 @@ export interface StoredPin {
 export interface SegmentRecord {
   readonly segment: string;
   readonly state: SegmentState;
+  readonly leaf: LeafName | null;
   readonly rule: string;
   readonly dayFrom: DayUtc;
   readonly dayTo: DayUtc;
@@ -65,18 +76,35 @@ export interface SegmentRecord {
   readonly object: StoredPin | null;
   /** Null until sealed. */
   readonly manifest: StoredPin | null;
-  /** Rows in chunks that are not pruned; 0 once the segment is wholly pruned. */
+  /** Whether it replaces chunks of other segments. Left unfinished it is given up, not resumed. */
+  readonly replaces: boolean;
+  /** Rows in chunks that are still in the table, or may be; 0 once the segment is wholly pruned. */
   readonly rowsUnpruned: bigint;
+  /** Of these, rows of quarantined chunks, and of chunks whose state is unknown after a rebuild. */
+  readonly rowsQuarantined: bigint;
+  readonly rowsUnknown: bigint;
+  /** Rows of chunks that another segment holds now. */
+  readonly rowsSuperseded: bigint;
 }
 
 export interface ChunkRecord {
   readonly chunk: number;
   readonly state: ChunkState;
   readonly rows: number;
+  /** Of a chunk in state `unknown`: whether the journal calls it pruned. */
+  readonly wasPruned: boolean;
 }
 
+export interface Replaceable {
+  readonly sealed: readonly ChunksOf[];
+  readonly quarantined: readonly ChunksOf[];
+}
+
+/** Segments of one state and storage class, all of them under 128 KiB or none. */
 export interface TierTotals {
   readonly state: SegmentState;
+  readonly storageClass: string;
+  readonly isSmall: boolean;
   readonly segments: number;
   readonly rows: bigint;
   /** Of these, rows that are in the archive alone; the others are still in the table. */
@@ -98,6 +126,15 @@ export interface RunRecord {
   readonly error: string | null;
 }
 
+/** How a run ended. */
+export interface RunOutcome {
+  readonly state: RunState;
+  readonly summary: Readonly<Record<string, unknown>>;
+  readonly error: string | null;
+  /** What it adds to its UTC day, that of its end; `hot` is the table then, null where it was not measured. */
+  readonly history: Omit<HistoryDay, "runs" | "warmBytes" | "coldBytes">;
+}
+
 export interface PendingEntry extends UnnumberedEntry {
   readonly id: bigint;
 }
@@ -117,7 +154,7 @@ export interface RetrievalResult {
 
 export interface ReadableSegment {
   readonly record: SegmentRecord;
-  /** Chunks that are pruned, hence not in the table any more; null means all of them. */
+  /** Chunks that are pruned, hence not in the table any more, and those that may be; null means all of them. */
   readonly prunedChunks: readonly number[] | null;
 }
 
@@ -128,18 +165,32 @@ export interface CatalogView {
   readonly unfinished: readonly SegmentRecord[];
   /** Wholly pruned, warm segments that end on or before the asked day. */
   readonly dueForCold: readonly SegmentRecord[];
+  /** Wholly pruned segments that hold superseded chunks besides. */
+  readonly dueForRewrite: readonly SegmentRecord[];
   /** Of the asked days, the partitions that have wholly pruned segments: rows still hot there came late. */
-  readonly archived: readonly { readonly rule: string; readonly day: DayUtc }[];
+  readonly archived: readonly PartitionKey[];
   /** Whether any segment was ever made; a first run over many days wants `--backfill`. */
   readonly everMoved: boolean;
 }
 
+/** What `doctor` found in the control schema. */
+export interface CatalogExamination {
+  /** Whether the other methods would work: the schema is there, is this version's, and open to this role. */
+  readonly isReady: boolean;
+  readonly findings: readonly FirnlineError[];
+  readonly advice: readonly Advice[];
+}
+
 export interface Catalog<Tx> {
+  /** Works on any database and for any role. `source` is null where the table could not be described. */
+  examine(pipeline: string, source: SourceIdentity | null): Promise<CatalogExamination>;
   /** Null before the first run. Works, and is read-only, on a database without the control schema too. */
   pipeline(pipeline: string): Promise<PipelineRecord | null>;
   view(pipeline: string, coldUntil: DayUtc | null, hotDays: readonly DayUtc[]): Promise<CatalogView>;
   totals(pipeline: string): Promise<TierTotals[]>;
   runs(pipeline: string, countMax: number): Promise<RunRecord[]>;
+  /** The days from `since` on that had a run, oldest first; a bounded number of them is kept. */
+  history(pipeline: string, since: DayUtc): Promise<HistoryDay[]>;
 
   /**
    * Makes the pipeline's row on the first run; later runs find it. As long as nothing was journaled it may still be
@@ -166,10 +217,8 @@ export interface Catalog<Tx> {
   releaseLease(lease: Lease): Promise<void>;
 
   startRun(lease: Lease, asOf: EpochMicros): Promise<void>;
-  finishRun(
-    lease: Lease,
-    result: { state: RunState; summary: Record<string, unknown>; error: string | null },
-  ): Promise<void>;
+  /** Records how the run ended, and adds it to its day's history, in one transaction. */
+  finishRun(lease: Lease, outcome: RunOutcome): Promise<void>;
 
   /** Adds an entry to be journaled. */
   enqueue(lease: Lease, event: JournalEvent, at: string): Promise<void>;
@@ -181,7 +230,7 @@ export interface Catalog<Tx> {
   /** A new segment in state `exporting`; its id is fresh and recorded before anything is uploaded. */
   reserveSegment(
     lease: Lease,
-    segment: { rule: string; day: DayUtc; storageClass: string; random: Uint8Array },
+    segment: PartitionKey & { storageClass: string; random: Uint8Array; replaces: boolean },
   ): Promise<SegmentRecord>;
   uploaded(
     lease: Lease,
@@ -193,6 +242,8 @@ export interface Catalog<Tx> {
   classRequested(lease: Lease, segment: string): Promise<void>;
   segment(pipeline: string, segment: string): Promise<SegmentRecord>;
   chunks(pipeline: string, segment: string): Promise<ChunkRecord[]>;
+  /** Chunks of a partition that a new export of its rows would replace: sealed or quarantined, and not pruned. */
+  replaceable(pipeline: string, partition: PartitionKey): Promise<Replaceable>;
 
   /** Locks the chunks for this transaction and tells their states, in the order asked. */
   lockChunks(tx: Tx, lease: Lease, segment: string, chunks: readonly number[]): Promise<ChunkState[]>;

@@ -7,7 +7,13 @@ import { shown } from "../policy/readers/reading.ts";
 import { VERSION } from "../wiring.ts";
 import { readArguments, usageError } from "./arguments.ts";
 import { type About, type Command, EXIT, type ExitCode } from "./command.ts";
+import { adopt } from "./commands/adopt.ts";
+import { catalog } from "./commands/catalog.ts";
+import { collect } from "./commands/collect.ts";
+import { verify } from "./commands/verify.ts";
 import { demo } from "./commands/demo.ts";
+import { doctor } from "./commands/doctor.ts";
+import { init } from "./commands/init.ts";
 import { migrate } from "./commands/migrate.ts";
 import { plan } from "./commands/plan.ts";
 import { retrieve } from "./commands/retrieve.ts";
@@ -17,7 +23,20 @@ import { commandHelp, generalHelp } from "./help.ts";
 import { Output } from "./output.ts";
 import { errorJson, errorsOf, errorText, errorTrace, exitCodeOf } from "./report.ts";
 
-const COMMANDS: readonly Command[] = [migrate, plan, run, status, retrieve, demo];
+const COMMANDS: readonly Command[] = [
+  init,
+  doctor,
+  migrate,
+  plan,
+  run,
+  status,
+  retrieve,
+  verify,
+  catalog,
+  adopt,
+  collect,
+  demo,
+];
 
 const args = process.argv.slice(2);
 const json = args.includes("--json");

@@ -2,7 +2,7 @@
 import { readdir, realpath } from "node:fs/promises";
 import { basename, join } from "node:path";
 import { readConnection } from "../config.ts";
-import { FirnlineError } from "../errors.ts";
+import { FirnlineError, FirnlineErrors } from "../errors.ts";
 import type { Policy } from "../policy/policy.ts";
 import { shown } from "../policy/readers/reading.ts";
 import { Pipeline } from "../pipeline.ts";
@@ -27,14 +27,30 @@ interface Found {
 
 /** The named policies, or all of the folder, in the order of their names. Two on one table are refused. */
 export async function readPolicies(context: CommandContext): Promise<Policy[]> {
+  const { policies, refused } = await readPoliciesApart(context);
+  for (const error of refused) throw error;
+  return policies;
+}
+
+/** The same, where a policy that is refused does not hide the others. What cannot be read at all is thrown. */
+export async function readPoliciesApart(
+  context: CommandContext,
+): Promise<{ readonly policies: Policy[]; readonly refused: readonly Error[] }> {
   const folder = textOption(context, "folder") ?? DEFAULT_FOLDER;
   const chosen = context.positionals.length > 0 ? await findAll(folder, context.positionals) : [];
   const found: Found[] = [];
+  const refused: Error[] = [];
   for (const file of chosen.length > 0 ? chosen : await listFiles(folder)) {
-    found.push({ file, policy: await readPolicy(file) });
+    try {
+      found.push({ file, policy: await readPolicy(file) });
+    } catch (error) {
+      if (!(error instanceof FirnlineErrors)) throw error;
+      refused.push(error);
+    }
   }
-  refuseDoubles([...found, ...(chosen.length > 0 ? await othersThan(chosen, folder) : [])]);
-  return found.map(({ policy }) => policy);
+  const others = chosen.length > 0 ? await othersThan(chosen, folder) : [];
+  refused.push(...doubles([...found, ...others]));
+  return { policies: found.map(({ policy }) => policy), refused };
 }
 
 async function listFiles(folder: string): Promise<string[]> {
@@ -47,7 +63,7 @@ async function listFiles(folder: string): Promise<string[]> {
   });
   const files = names.filter((name) => POLICY_FILE.test(name)).sort();
   if (files.length > 0) return files.map((name) => join(folder, name));
-  throw usageError(folder, "there is no policy file in it", "Write one; the README shows an example");
+  throw usageError(folder, "there is no policy file in it", "Write one; `firnline init` proposes it");
 }
 
 /** Each file once, however often and by whatever name it is asked for. */
@@ -92,8 +108,9 @@ async function readable(files: readonly string[]): Promise<Found[]> {
   return (await Promise.all(files.map(async (file) => await read(file).catch(() => [])))).flat();
 }
 
-function refuseDoubles(found: readonly Found[]): void {
+function doubles(found: readonly Found[]): FirnlineError[] {
   const seen = new Map<string, Found>();
+  const refused: FirnlineError[] = [];
   for (const one of found) {
     const { pipeline, source } = one.policy;
     const table = `${source.table.schema}.${source.table.name}`;
@@ -103,16 +120,18 @@ function refuseDoubles(found: readonly Found[]): void {
     ] as const) {
       const other = seen.get(key);
       if (other !== undefined) {
-        throw new FirnlineError({
+        const error = new FirnlineError({
           code: "E_POLICY",
           subject: one.file,
           problem: `${what} is taken by pipeline ${other.policy.pipeline} of ${other.file}`,
           hint: "A table has one pipeline, and a pipeline one file; use rules for different retentions",
         });
+        refused.push(error);
       }
       seen.set(key, one);
     }
   }
+  return refused;
 }
 
 /** From the one that a person must look at first to the one that nobody has to. */
@@ -134,7 +153,14 @@ export async function eachPipeline(
   context: CommandContext,
   work: (pipeline: Pipeline, policy: Policy) => Promise<ExitCode>,
 ): Promise<ExitCode> {
-  const policies = await readPolicies(context);
+  return await eachPolicy(context, await readPolicies(context), work);
+}
+
+export async function eachPolicy(
+  context: CommandContext,
+  policies: readonly Policy[],
+  work: (pipeline: Pipeline, policy: Policy) => Promise<ExitCode>,
+): Promise<ExitCode> {
   const codes: ExitCode[] = [];
   for (const policy of policies) {
     try {
@@ -145,6 +171,10 @@ export async function eachPipeline(
       if (context.signal.aborted) return EXIT.interrupted;
     }
   }
+  return worstOf(codes);
+}
+
+export function worstOf(codes: readonly ExitCode[]): ExitCode {
   return WORST_FIRST.find((code) => codes.includes(code)) ?? EXIT.done;
 }
 

@@ -11,6 +11,7 @@ const DONE: Readonly<Partial<Record<Stage, string>>> = {
   prune: "pruned",
   transition: "cooled",
   delete: "deleted",
+  reconcile: "compared",
 };
 
 export class ProgressLine {
@@ -20,8 +21,13 @@ export class ProgressLine {
 
   add(progress: Progress): string {
     const { stage, subject, rows } = progress;
-    // Segments, not rows: this stage counts what can be read already.
+    // Segments, not rows: those whose columns are known, and those that can be read already.
+    if (stage === "columns") return `looking at columns: ${formatCount(rows)} of ${subject}`;
     if (stage === "restore") return `restoring: ${formatCount(rows)} of ${subject} are readable`;
+    if (stage === "journal") return `reading the journal: entry ${formatCount(rows)}`;
+    if (stage === "manifests") return `reading manifests: ${formatCount(rows)} of ${subject}`;
+    if (stage === "verify") return `verifying: ${formatCount(rows)} of ${subject}`;
+    if (stage === "collect") return `looking through the archive: ${formatCount(rows)} objects`;
     if (stage === "read") return `reading: ${formatCount(rows)} rows`;
     const last = this.#last.get(stage);
     const before = last?.subject === subject && last.rows <= rows ? last.rows : 0n;

@@ -1,5 +1,6 @@
 /** Errors as a person and as a machine see them, and the exit code that they mean. */
 import { type ErrorCode, FirnlineError } from "../errors.ts";
+import type { Advice } from "../plan/advice.ts";
 import { type About, EXIT, type ExitCode } from "./command.ts";
 import { jsonLine } from "./format.ts";
 
@@ -13,6 +14,7 @@ const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "E_SIDE_EFFECT",
   "E_VISIBILITY",
   "E_DETACH",
+  "E_CLOCK",
 ]);
 
 /** Each error on its own; what is not a `FirnlineError` is a fault of ours, `E_INTERNAL`. */
@@ -31,8 +33,10 @@ export function errorsOf(error: unknown): FirnlineError[] {
   ];
 }
 
+type Told = Pick<FirnlineError | Advice, "code" | "subject" | "problem" | "hint">;
+
 /** `CODE subject: what is wrong. What to do.` in one line. */
-export function errorText({ code, subject, problem, hint }: FirnlineError, about?: About): string {
+export function errorText({ code, subject, problem, hint }: Told, about?: About): string {
   const whose =
     about?.isOneOfMany === true && !subject.includes(about.pipeline) ? ` (pipeline ${about.pipeline})` : "";
   return printable(`${code} ${subject}${whose}: ${problem}. ${hint}.`).replaceAll(CONTROL, " ");
@@ -45,9 +49,12 @@ export function errorJson(error: FirnlineError, about?: About): string {
   });
 }
 
-export function errorFields({ code, subject, problem, hint, message }: FirnlineError): object {
+export function errorFields({ code, subject, problem, hint, message, fix }: FirnlineError): object {
   const texts = Object.entries({ code, subject, problem, hint, message });
-  return Object.fromEntries(texts.map(([name, text]) => [name, printable(text)]));
+  return {
+    ...Object.fromEntries(texts.map(([name, text]) => [name, printable(text)])),
+    ...(fix.length === 0 ? {} : { fix: fix.map(printable) }),
+  };
 }
 
 /** Stack traces, that of the cause after that of the error. No other property of a foreign error is trusted. */

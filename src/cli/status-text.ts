@@ -3,6 +3,7 @@ import { type EpochMicros, type EpochMs, formatDay, formatInstant } from "../row
 import type { SegmentState } from "../segment/state.ts";
 import type { Status } from "../pipeline.ts";
 import { formatBytes, formatCount, formatTable, jsonLine, plural } from "./format.ts";
+import { historyFields } from "./history-text.ts";
 
 export type Tier = "hot" | "warm" | "cold";
 
@@ -92,6 +93,7 @@ export function statusJson(status: Status): string {
       startedAt: iso(run.startedAt),
       finishedAt: iso(run.finishedAt),
     })),
+    ...(status.history === undefined ? {} : { history: historyFields(status.history) }),
   });
 }
 

@@ -9,7 +9,7 @@ import { pathToFileURL } from "node:url";
 import type { Settings } from "../config.ts";
 import { checkpoint, type Progress } from "../environment.ts";
 import { FirnlineError } from "../errors.ts";
-import type { Plan } from "../plan/plan.ts";
+import type { Plan } from "../plan/step.ts";
 import { parsePolicy } from "../policy/policy.ts";
 import { addDays, type DayUtc, dayOf, dayStart, type EpochMicros, microsFromMs } from "../rows/day.ts";
 import { Pipeline, type Status } from "../pipeline.ts";
@@ -155,7 +155,11 @@ async function playDemo(options: DemoOptions, tiers: (status: Status) => TierRow
   story.chapter("A compliance request over all of it: cold segments are restored first");
   onProgress = ({ stage, subject, rows }) =>
     story.progress(
-      stage === "restore" ? `${rows} of ${subject} are readable` : `read ${count(rows)} rows back`,
+      stage === "columns"
+        ? `looked at the columns of ${rows} of ${subject}`
+        : stage === "restore"
+          ? `${rows} of ${subject} are readable`
+          : `read ${count(rows)} rows back`,
     );
   const out = join(folder, "answer.ndjson");
   const answer = await retrieveAll(pipeline, firstDay, today, out, signal);

@@ -2,149 +2,108 @@
  * What to do next, and why. Pure: policy, catalog, inventory and an instant go in, steps come out. `firnline plan`
  * prints it and `run` executes exactly it.
  *
- * The order is: finish what an earlier run began, then move or delete what is due, oldest day first, then cool down.
+ * The order is: finish what an earlier run began, then move or delete what is due, oldest day first, then rewrite what
+ * was superseded in part, then cool down.
  */
-import { FirnlineError } from "../errors.ts";
 import { dueDayHot, dueDayWarm } from "../policy/ages.ts";
-import { isDeletedSooner } from "../policy/journaled.ts";
 import type { Policy, Rule } from "../policy/policy.ts";
-import { type DayUtc, type EpochMicros, formatDay } from "../rows/day.ts";
+import type { DayUtc, EpochMicros } from "../rows/day.ts";
+import { partitionId, type PartitionKey } from "../segment/partition-key.ts";
 import type { SegmentState } from "../segment/state.ts";
+import { blockersFor } from "./blockers.ts";
+import { LeafPlan, type Way } from "./leaves.ts";
+import { emptied, idOf, isExportedAnew, openPartitions, quarantined } from "./open-partitions.ts";
+import { compareText, inOrder } from "./order.ts";
 import { reasonFor } from "./reasons.ts";
-
-export type Stage = "abandon" | "export" | "seal" | "prune" | "transition" | "delete";
-
-export interface Step {
-  /** What will be done to this partition or segment, in order. */
-  readonly stages: readonly Stage[];
-  readonly rule: string;
-  readonly day: DayUtc;
-  /** The segment that is taken up again; null for rows that are not in any segment yet. */
-  readonly segment: string | null;
-  readonly rows: bigint;
-  /** Estimated bytes in the table for rows that leave it, else the bytes of the object. */
-  readonly bytes: bigint;
-  readonly reason: string;
-}
-
-/** Something that is due and will not be done, with the reason. */
-export interface Held {
-  readonly rule: string;
-  readonly day: DayUtc;
-  readonly rows: bigint;
-  readonly reason: string;
-}
-
-export interface Plan {
-  readonly asOf: EpochMicros;
-  readonly steps: readonly Step[];
-  readonly held: readonly Held[];
-  /** Why a run would refuse to start. Empty: it would go. */
-  readonly blockers: readonly FirnlineError[];
-}
-
-/** What the plan needs to know of a segment; the catalog's record has it. */
-export interface PlannedSegment {
-  readonly segment: string;
-  readonly state: SegmentState;
-  readonly rule: string;
-  readonly dayFrom: DayUtc;
-  readonly dayTo: DayUtc;
-  readonly rows: bigint;
-  readonly rowsUnpruned: bigint;
-  readonly object: { readonly bytes: bigint } | null;
-}
-
-export interface PlanInput {
-  readonly policy: Policy;
-  readonly asOf: EpochMicros;
-  readonly inventory: {
-    readonly partitions: readonly { readonly rule: string; readonly day: DayUtc; readonly rows: bigint }[];
-    readonly rowBytes: number;
-  };
-  readonly catalog: {
-    readonly unfinished: readonly PlannedSegment[];
-    readonly dueForCold: readonly PlannedSegment[];
-    readonly archived: readonly { readonly rule: string; readonly day: DayUtc }[];
-    readonly everMoved: boolean;
-  };
-  /** Smallest object that is worth a cold class in this store, unless the policy says another. */
-  readonly coldBytesMin: bigint;
-  /** `--backfill`: a first run may move more than `FIRST_RUN_DAYS_MAX` days. */
-  readonly backfill: boolean;
-  /** The policy as last applied and journaled; null before the first run. */
-  readonly previous?: Policy | null;
-  /** `--confirm-sooner`: the owner knows that the policy lets go of rows sooner than the last one did. */
-  readonly confirmSooner?: boolean;
-}
-
-/** A first run over more days than this is more likely a mistake in the policy than a wish. */
-export const FIRST_RUN_DAYS_MAX = 31;
-
-const nameOf = (rule: string, day: DayUtc): string => `${rule} ${day}`;
+import type { Held, Plan, PlanInput, PlannedSegment, Stage, Step } from "./step.ts";
 
 export function makePlan(input: PlanInput): Plan {
-  const held: Held[] = keptHot(input);
+  const open = openPartitions(input);
+  const leaves = new LeafPlan(input);
+  const held: Held[] = [...keptHot(input), ...quarantined(input, open), ...leaves.held()];
   const unfinished = inOrder(input.catalog.unfinished);
-  const resumed = unfinished.map((segment) => resume(input, segment));
-  const busy = new Map<string, bigint>();
-  for (const segment of unfinished) {
-    if (segment.state === "exporting" || segment.state === "cooling") continue;
-    const name = nameOf(segment.rule, segment.dayFrom);
-    busy.set(name, (busy.get(name) ?? 0n) + segment.rowsUnpruned);
-  }
-  const archived = new Set(input.catalog.archived.map(({ rule, day }) => nameOf(rule, day)));
+  const archived = new Set(input.catalog.archived.map(partitionId));
   const moved: Step[] = [];
+  const replaced = new Set<string>();
   for (const partition of due(input)) {
-    const { rule, day, rows, ruleOf } = partition;
+    const { leaf, rule, day, rows, ruleOf } = partition;
+    const hold = (reason: string, count = rows): void => {
+      held.push({ leaf, rule, day, rows: count, reason, needsPerson: false });
+    };
     if (!ruleOf.archive && input.policy.prune === "off") {
-      held.push({ rule, day, rows, reason: reasonFor.pruneOff });
+      hold(reasonFor.pruneOff);
       continue;
     }
-    const open = busy.get(nameOf(rule, day));
-    if (open !== undefined) {
-      const more = rows - open;
-      const lateReason = input.policy.prune === "off" ? reasonFor.lateUnpruned : reasonFor.lateWhileBusy;
-      if (more > 0n) held.push({ rule, day, rows: more, reason: lateReason(more) });
+    const way = ruleOf.archive ? leaves.wayOf(leaf, rule) : null;
+    if (way?.by === "nothing") {
+      hold(way.reason);
       continue;
     }
+    const before = open.get(partitionId(partition));
+    // Rows that came, or went, while the others waited for their leaf.
+    const hasChanged = way?.by === "leaf" && way.drops && before?.isSealed === true && before.rows !== rows;
+    const isReplaced = before !== undefined && (hasChanged || isExportedAnew(input, before, rows));
+    if (before !== undefined && !isReplaced) {
+      const more = rows - before.rows;
+      if (way?.by === "leaf" && !way.drops) hold(way.reason);
+      else if (more > 0n) hold(reasonFor.lateWhileBusy(more), more);
+      continue;
+    }
+    const late = archived.has(partitionId(partition));
+    const reason = isReplaced
+      ? reasonFor.exportedAnew(rows, before?.rows ?? 0n, before?.isRetried === true)
+      : late
+        ? reasonFor.late(rows)
+        : reasonFor.due(ruleOf.hotDays, day, input.asOf, way?.by === "rows" ? way.because : null);
     const bytes = rows * BigInt(input.inventory.rowBytes);
-    const late = archived.has(nameOf(rule, day));
-    const reason = late ? reasonFor.late(rows) : reasonFor.due(ruleOf.hotDays, day, input.asOf);
-    moved.push({ stages: stagesFor(input, ruleOf, day), rule, day, segment: null, rows, bytes, reason });
+    const stages = stagesFor(input, ruleOf, day, way);
+    if (isReplaced) replaced.add(partitionId(partition));
+    moved.push({ stages, leaf, rule, day, replaces: isReplaced, segment: null, rows, bytes, reason });
   }
+  for (const segment of emptied(input, open)) {
+    const { leaf, rule, dayFrom: day } = segment;
+    const before = open.get(idOf(segment));
+    const reason = reasonFor.exportedAnew(0n, before?.rows ?? 0n, before?.isRetried === true);
+    replaced.add(idOf(segment));
+    const common = { leaf, rule, day, replaces: true, segment: null, rows: 0n, bytes: 0n, reason };
+    moved.push({ ...common, stages: ["export", "seal"] });
+  }
+  moved.sort(byDay);
+  const resumed = unfinished
+    .filter((segment) => !(replaced.has(idOf(segment)) && isReplaceable(segment)))
+    .map((segment) => resume(input, segment, leaves.wayOf(segment.leaf, segment.rule)));
+  const rewritten = inOrder(input.catalog.dueForRewrite).map((segment) => rewrite(input, segment));
   const cooled = cool(input, held);
-  // A sealed segment of an archive-only pipeline has nothing left to do.
-  const steps = [...resumed.filter((step) => step.stages.length > 0), ...moved, ...cooled];
+  // A sealed segment of an archive-only pipeline, or one that waits for its leaf, has nothing left to do.
+  const hot = [...resumed.filter((step) => step.stages.length > 0), ...moved];
+  const steps = [...hot, ...leaves.drained(hot), ...rewritten, ...cooled];
   return { asOf: input.asOf, steps, held, blockers: blockersFor(input, moved) };
 }
 
-interface DuePartition {
-  readonly rule: string;
+/** Segments in the other states have nothing to be replaced, and go their way: I7. */
+const isReplaceable = ({ state }: PlannedSegment): boolean => state === "sealed" || state === "pruning";
+
+interface DuePartition extends PartitionKey {
   readonly ruleOf: Rule;
-  readonly day: DayUtc;
   readonly rows: bigint;
 }
+
+const byDay = (left: PartitionKey, right: PartitionKey): number =>
+  left.day - right.day ||
+  compareText(left.rule, right.rule) ||
+  compareText(left.leaf?.name ?? "", right.leaf?.name ?? "");
 
 function due(input: PlanInput): DuePartition[] {
   const rules = new Map(input.policy.rules.map((rule) => [rule.name, rule]));
   return input.inventory.partitions
-    .flatMap(({ rule, day, rows }) => {
+    .flatMap(({ leaf, rule, day, rows }) => {
       const ruleOf = rules.get(rule);
       return ruleOf !== undefined && rows > 0n && day <= dueDayHot(ruleOf, input.asOf)
-        ? [{ rule, ruleOf, day, rows }]
+        ? [{ leaf, rule, ruleOf, day, rows }]
         : [];
     })
-    .sort((left, right) => left.day - right.day || compareText(left.rule, right.rule));
+    .sort(byDay);
 }
-
-/** Oldest day first, whatever order the catalog tells them in. */
-const inOrder = (segments: readonly PlannedSegment[]): PlannedSegment[] =>
-  segments.toSorted(
-    (left, right) => left.dayFrom - right.dayFrom || compareText(left.segment, right.segment),
-  );
-
-const compareText = (left: string, right: string): number => (left < right ? -1 : left > right ? 1 : 0);
 
 function isDueForCold(input: PlanInput, rule: Rule | undefined, dayTo: DayUtc): boolean {
   if (rule === undefined || input.policy.cold === null) return false;
@@ -152,37 +111,76 @@ function isDueForCold(input: PlanInput, rule: Rule | undefined, dayTo: DayUtc): 
   return last !== null && dayTo <= last;
 }
 
-function stagesFor(input: PlanInput, rule: Rule, day: DayUtc): Stage[] {
+function stagesFor(input: PlanInput, rule: Rule, day: DayUtc, way: Way | null): Stage[] {
   if (!rule.archive) return ["delete"];
   if (input.policy.prune === "off") return ["export", "seal"];
-  return ["export", "seal", "prune", ...(isDueForCold(input, rule, day) ? (["transition"] as const) : [])];
+  return ["export", "seal", ...leavingStages(input, rule, day, way)];
+}
+
+/** How sealed rows leave the table, and what follows at once. */
+function leavingStages(input: PlanInput, rule: Rule | undefined, dayTo: DayUtc, way: Way | null): Stage[] {
+  if (way?.by === "nothing" || (way?.by === "leaf" && !way.drops)) return [];
+  const goesCold = isDueForCold(input, rule, dayTo);
+  return [way?.by === "leaf" ? "drop" : "prune", ...(goesCold ? (["transition"] as const) : [])];
 }
 
 /** The rest of the way of a segment that an earlier run began. */
-function resume(input: PlanInput, segment: PlannedSegment): Step {
+function resume(input: PlanInput, segment: PlannedSegment, way: Way): Step {
   const rule = input.policy.rules.find(({ name }) => name === segment.rule);
   const prunes = input.policy.prune !== "off" && !isKeptHot(input, rule, segment.dayTo);
-  const rest: Stage[] = prunes
-    ? ["prune", ...(isDueForCold(input, rule, segment.dayTo) ? (["transition"] as const) : [])]
-    : [];
+  const rest = prunes ? leavingStages(input, rule, segment.dayTo, way) : [];
+  const { rowsUnpruned, rowsQuarantined, rowsUnknown } = segment;
+  const known: Stage[] =
+    rowsUnknown > 0n ? ["reconcile", ...rest] : rowsUnpruned > rowsQuarantined ? rest : [];
   const stages: Readonly<Record<SegmentState, Stage[]>> = {
     exporting: ["abandon"],
-    uploaded: ["seal", ...rest],
-    sealed: rest,
-    pruning: rest,
+    // What it replaces may have changed since it was exported.
+    uploaded: segment.replaces ? ["abandon"] : ["seal", ...rest],
+    sealed: known,
+    pruning: known,
     warm: [],
     cooling: ["transition"],
     cold: [],
     abandoned: [],
+    superseded: [],
   };
   return {
     stages: stages[segment.state],
+    leaf: segment.leaf,
     rule: segment.rule,
     day: segment.dayFrom,
+    replaces: false,
     segment: segment.segment,
-    rows: segment.state === "pruning" ? segment.rowsUnpruned : segment.rows,
+    rows: segment.state === "pruning" ? rowsUnpruned : segment.rows,
     bytes: segment.object?.bytes ?? 0n,
-    reason: reasonFor.resume(segment.state, segment.rowsUnpruned),
+    reason: resumeReason(segment, way),
+  };
+}
+
+function resumeReason({ state, rowsUnknown, rowsUnpruned }: PlannedSegment, way: Way): string {
+  if (rowsUnknown > 0n) return reasonFor.reconcile(rowsUnknown);
+  const goesWhole = way.by === "leaf" && way.drops && (state === "sealed" || state === "pruning");
+  return goesWhole ? way.reason : reasonFor.resume(state, rowsUnpruned);
+}
+
+/** Segments are rewritten without the chunks that another one holds now; what is due then goes cold at once. */
+function rewrite(input: PlanInput, segment: PlannedSegment): Step {
+  const { leaf, rule, dayFrom: day, dayTo, rows, object } = segment;
+  const goesCold = isDueForCold(
+    input,
+    input.policy.rules.find(({ name }) => name === rule),
+    dayTo,
+  );
+  return {
+    stages: goesCold ? ["rewrite", "transition"] : ["rewrite"],
+    leaf,
+    rule,
+    day,
+    replaces: false,
+    segment: segment.segment,
+    rows,
+    bytes: object?.bytes ?? 0n,
+    reason: reasonFor.rewrite,
   };
 }
 
@@ -198,8 +196,8 @@ function keptHot(input: PlanInput): Held[] {
     const rule = input.policy.rules.find(({ name }) => name === segment.rule);
     const isOpen = segment.state !== "exporting" && segment.state !== "cooling";
     if (!isOpen || rule === undefined || !isKeptHot(input, rule, segment.dayTo)) return [];
-    const { rule: name, dayFrom: day, rowsUnpruned: rows } = segment;
-    return [{ rule: name, day, rows, reason: reasonFor.keptHot(rule.hotDays) }];
+    const { leaf, rule: name, dayFrom: day, rowsUnpruned: rows } = segment;
+    return [{ leaf, rule: name, day, rows, reason: reasonFor.keptHot(rule.hotDays), needsPerson: false }];
   });
 }
 
@@ -210,19 +208,24 @@ function cool(input: PlanInput, held: Held[]): Step[] {
   const steps: Step[] = [];
   for (const segment of inOrder(input.catalog.dueForCold)) {
     const rule = input.policy.rules.find(({ name }) => name === segment.rule);
-    const { rule: name, dayFrom: day, rows } = segment;
+    const { leaf, rule: name, dayFrom: day, rows } = segment;
     const bytes = segment.object?.bytes ?? 0n;
+    const hold = (reason: string): void => {
+      held.push({ leaf, rule: name, day, rows, reason, needsPerson: false });
+    };
     if (rule === undefined) {
       // Kept longer, never shorter: the rule that said when to cool it is gone from the file.
-      held.push({ rule: name, day, rows, reason: reasonFor.ruleGone(name) });
+      hold(reasonFor.ruleGone(name));
     } else if (isDueForCold(input, rule, segment.dayTo)) {
-      if (bytes < bytesMin) held.push({ rule: name, day, rows, reason: reasonFor.tooSmall(bytes, bytesMin) });
+      if (bytes < bytesMin) hold(reasonFor.tooSmall(bytes, bytesMin));
       else {
         const reason = reasonFor.cool(rule.warmDays, segment.dayTo, input.asOf, cold.storageClass);
         steps.push({
           stages: ["transition"],
+          leaf,
           rule: name,
           day,
+          replaces: false,
           segment: segment.segment,
           rows,
           bytes,
@@ -232,40 +235,6 @@ function cool(input: PlanInput, held: Held[]): Step[] {
     }
   }
   return steps;
-}
-
-function blockersFor(input: PlanInput, moved: readonly Step[]): FirnlineError[] {
-  return [...soonerBlockers(input), ...backfillBlockers(input, moved)];
-}
-
-/** I12: nothing is deleted sooner than the last applied policy said, unless a person confirms it. */
-function soonerBlockers(input: PlanInput): FirnlineError[] {
-  if (input.previous === null || input.previous === undefined || input.confirmSooner === true) return [];
-  return isDeletedSooner(input.previous, input.policy).map(
-    ({ subject, reason }) =>
-      new FirnlineError({
-        code: "E_POLICY",
-        subject: `pipeline ${input.policy.pipeline}, ${subject}`,
-        problem: reason,
-        hint: "If that is meant, run once with --confirm-sooner; if not, put the policy back",
-      }),
-  );
-}
-
-function backfillBlockers(input: PlanInput, moved: readonly Step[]): FirnlineError[] {
-  const days = new Set(moved.map(({ day }) => day));
-  if (input.catalog.everMoved || input.backfill || days.size <= FIRST_RUN_DAYS_MAX) return [];
-  const first = moved[0]?.day as DayUtc;
-  return [
-    new FirnlineError({
-      code: "E_POLICY",
-      subject: `pipeline ${input.policy.pipeline}`,
-      problem:
-        `the first run would move ${days.size} days, from ${formatDay(first)} on, ` +
-        `and more than ${FIRST_RUN_DAYS_MAX} days at once are only moved when asked for`,
-      hint: "Look at `firnline plan`, then run with --backfill",
-    }),
-  ];
 }
 
 /** The last day that any rule lets go of, to know how far the inventory must look. */

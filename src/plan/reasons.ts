@@ -1,6 +1,7 @@
 /** Why a step is in the plan, or why it is not, in words for the person who reads `plan` at night. */
 import type { DayUtc, EpochMicros } from "../rows/day.ts";
-import { dayOf } from "../rows/day.ts";
+import { dayOf, formatDay } from "../rows/day.ts";
+import type { LeafName } from "../segment/partition-key.ts";
 import type { SegmentState } from "../segment/state.ts";
 
 const days = (count: number): string => `${count} ${count === 1 ? "day" : "days"}`;
@@ -17,16 +18,24 @@ const RESUME: Readonly<Record<SegmentState, string>> = {
   cooling: "its storage class was being changed by an earlier run",
   cold: "nothing is left to do",
   abandoned: "nothing is left to do",
+  superseded: "nothing is left to do",
 };
 
 export const reasonFor = {
-  due: (keepDays: number, day: DayUtc, asOf: EpochMicros): string =>
-    `${ended(day, asOf)}, hot keeps ${days(keepDays)}`,
+  due: (keepDays: number, day: DayUtc, asOf: EpochMicros, byRows: string | null = null): string =>
+    `${ended(day, asOf)}, hot keeps ${days(keepDays)}${byRows === null ? "" : `; ${leafReasonFor.byRows(byRows)}`}`,
   late: (count: bigint): string => `${rows(count)} came in after the day was pruned`,
   lateWhileBusy: (count: bigint): string =>
     `${rows(count)} more than its open segments hold; moved by the next run`,
-  lateUnpruned: (count: bigint): string =>
-    `${rows(count)} more than its segments hold; prune: off archives a day once, so they stay hot`,
+  exportedAnew: (count: bigint, before: bigint, isRetried: boolean): string =>
+    isRetried
+      ? "quarantined rows are exported anew, as asked for"
+      : `${rows(count)} now, ${before} when it was archived; exported anew`,
+  quarantined: (count: bigint): string =>
+    `quarantined: ${rows(count)} changed again and again while the run moved them; they stay hot until a run with --retry-quarantined`,
+  reconcile: (count: bigint): string =>
+    `${rows(count)} may be in the table, in the archive or in both since the catalog was rebuilt; they are compared`,
+  rewrite: "some of its rows are in a newer segment as well; rewritten without them",
   keptHot: (keepDays: number): string => `archived already, but hot keeps ${days(keepDays)} now`,
   pruneOff: "prune: off deletes nothing, not even the rows of a delete-only rule",
   resume: (state: SegmentState, unpruned: bigint): string =>
@@ -36,4 +45,24 @@ export const reasonFor = {
   tooSmall: (bytes: bigint, bytesMin: bigint): string =>
     `stays warm: ${bytes} bytes are fewer than the ${bytesMin} that a cold class pays for`,
   ruleGone: (rule: string): string => `stays warm: rule ${rule} is not in the policy any more`,
+} as const;
+
+const leafText = ({ schema, name }: LeafName): string => `${schema}.${name}`;
+
+/** The same about native partitions. */
+export const leafReasonFor = {
+  due: (leaf: LeafName, dueOn: DayUtc): string =>
+    `archived already; its leaf ${leafText(leaf)} is wholly due since ${formatDay(dueOn)} and goes as a whole`,
+  waits: (leaf: LeafName, dueOn: DayUtc): string =>
+    `waits for its leaf ${leafText(leaf)}, wholly due on ${formatDay(dueOn)}`,
+  drained: (leaf: LeafName): string => `nothing is left in ${leafText(leaf)}, and all of it is due`,
+  quarantined: (leaf: LeafName): string => `waits for its leaf ${leafText(leaf)}, which has quarantined rows`,
+  stays: (leaf: LeafName, obstacle: string, hasKey: boolean): string =>
+    `its leaf ${leafText(leaf)} cannot be dropped (${obstacle})` +
+    (hasKey ? ", and prune: partitions deletes no rows" : ", and without a key no rows can be deleted"),
+  pruneOff: (leaf: LeafName): string =>
+    `an earlier run detached ${leafText(leaf)}; prune: off drops nothing, so attach it again`,
+  unbounded: "its bounds do not say which days it holds",
+  notOwned: "this role does not own it and its parent",
+  byRows: (obstacle: string): string => `row by row, as its leaf cannot be dropped: ${obstacle}`,
 } as const;

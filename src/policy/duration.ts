@@ -67,6 +67,15 @@ export function readKeepOrForever(text: string): Reading<Days | null> {
   return refuse(reading.problem, `${reading.hint}, or forever`);
 }
 
+/** Reads `14d`, the time that something is kept in case it is missed. */
+export function readWindow(text: string): Reading<Days> {
+  if (text !== "forever") return readKeep(text);
+  return refuse(
+    'not a number of days (found "forever")',
+    "Write whole days, for example 14d; what `firnline collect` is never run on is kept for ever",
+  );
+}
+
 /** `30d`, or `forever` for `null`: the text that `readKeepOrForever` reads back. */
 export function formatKeep(days: number | null): string {
   return days === null ? "forever" : `${days}d`;

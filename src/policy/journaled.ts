@@ -26,6 +26,8 @@ const journaledPolicy = z.strictObject({
     url: z.string(),
     region: z.string().nullable(),
     endpoint: z.string().nullable(),
+    // Policies of the first version have none.
+    recoveryDays: days.default(14),
   }),
   hot: z.strictObject({ keepDays: days }),
   warm: z.strictObject({ keepDays: days, storageClass: z.enum(STORAGE_CLASSES) }),
@@ -70,7 +72,12 @@ export function policyToJson(policy: Policy): PolicyJson {
       zone: source.zone,
       key: source.key === null ? null : [...source.key],
     },
-    archive: { url: archive.url, region: archive.region, endpoint: archive.endpoint },
+    archive: {
+      url: archive.url,
+      region: archive.region,
+      endpoint: archive.endpoint,
+      recoveryDays: archive.recoveryDays,
+    },
     hot: { keepDays: hot.keepDays },
     warm: { keepDays: warm.keepDays, storageClass: warm.storageClass },
     cold:

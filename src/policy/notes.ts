@@ -126,6 +126,15 @@ export const NOTES = {
     examples: ["https://s3.example.com"],
     charactersMax: 256,
   },
+  "archive.recoveryWindow": {
+    title: "How long objects stay that nothing names any more",
+    description:
+      "`firnline collect` removes superseded objects, and uploads that were given up, when it has seen them " +
+      "twice, this many days apart. Longer than the time in which a backup of the database may be put back.",
+    hint: "Write whole days, for example 14d",
+    pattern: KEEP_PATTERN,
+    examples: ["14d"],
+  },
   tiers: {
     title: "Tiers",
     description:

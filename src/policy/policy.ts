@@ -43,6 +43,8 @@ export interface PolicyArchive {
   readonly region: string | null;
   /** Origin of an S3-compatible store. */
   readonly endpoint: string | null;
+  /** Days that objects stay which nothing names any more. */
+  readonly recoveryDays: number;
 }
 
 export interface PolicyCold {
@@ -121,7 +123,12 @@ function resolve(file: PolicyFile): Policy {
       zone: source.zone ?? null,
       key: source.key ?? null,
     },
-    archive: { url: archive.url, region: archive.region ?? null, endpoint: archive.endpoint ?? null },
+    archive: {
+      url: archive.url,
+      region: archive.region ?? null,
+      endpoint: archive.endpoint ?? null,
+      recoveryDays: archive.recoveryWindow,
+    },
     hot: { keepDays: hotDays },
     warm: { keepDays: warmDays, storageClass: tiers.warm.storageClass },
     cold: tiers.cold

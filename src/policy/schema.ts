@@ -4,7 +4,7 @@
  */
 import { z } from "zod";
 
-import { readKeep, readKeepOrForever } from "./duration.ts";
+import { readKeep, readKeepOrForever, readWindow } from "./duration.ts";
 import { NOTES, type FieldPath, type Note } from "./notes.ts";
 import { readArchiveUrl, readEndpoint, readRegion } from "./readers/archive-url.ts";
 import { readBytes } from "./readers/bytes.ts";
@@ -85,6 +85,7 @@ const archive = z
     url: text("archive.url", readArchiveUrl),
     region: text("archive.region", readRegion).optional(),
     endpoint: text("archive.endpoint", readEndpoint).optional(),
+    recoveryWindow: text("archive.recoveryWindow", readWindow).prefault("14d"),
   })
   .meta(meta("archive"));
 

@@ -169,6 +169,11 @@ export class Database implements AsyncDisposable {
     this.#pool.on("error", () => {});
   }
 
+  /** Longest wait for a lock, in milliseconds. */
+  get lockTimeoutMs(): number {
+    return this.#options.lockTimeoutMs;
+  }
+
   /**
    * Runs `work` in a transaction. Whatever it throws rolls back. A COMMIT that Postgres answers with ROLLBACK, as it
    * does for a failed transaction, is an error here and not a success.
@@ -205,6 +210,26 @@ export class Database implements AsyncDisposable {
       return result;
     } catch (error) {
       broken = await rollback(client, broken);
+      throw databaseError(error, op);
+    } finally {
+      client.off("error", onError);
+      client.release(broken);
+    }
+  }
+
+  /** A connection without a transaction, for statements that refuse to be in one. Nothing is pinned. */
+  async session<T>(op: string, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
+    const client = await this.#connect();
+    let broken: Error | undefined;
+    const onError = (error: Error): void => {
+      broken = error;
+    };
+    client.on("error", onError);
+    try {
+      return await work(client);
+    } catch (error) {
+      // It may still be at work on what failed here.
+      broken ??= error as Error;
       throw databaseError(error, op);
     } finally {
       client.off("error", onError);

@@ -55,6 +55,10 @@ const HINTS: Readonly<Record<string, { code: ErrorCode; hint: string }>> = {
     code: "E_DATABASE",
     hint: "Check the paths of sockets and certificates in the connection variable",
   },
+  TOO_LARGE: {
+    code: "E_TYPE",
+    hint: "A row is larger than the 1 GB that Postgres can send at once; move its large values elsewhere",
+  },
   ERR_INVALID_URL: {
     code: "E_INPUT",
     hint:
@@ -68,13 +72,18 @@ export function sqlState(error: unknown): string | undefined {
   return typeof code === "string" ? code : undefined;
 }
 
+/** Its codes stand for other limits, too; the wording of 15 to 18 differs, and has this in common. */
+function isTooLarge({ message = "", detail = "" }: DriverError): boolean {
+  return /enlarge string buffer|invalid memory alloc request size/.test(`${message} ${detail}`);
+}
+
 /** Anything thrown by pg, as a `FirnlineError`. The message of the server is kept; it names no secret. */
 export function databaseError(error: unknown, op: string): FirnlineError {
   if (error instanceof FirnlineError) return error;
   const driver = error as DriverError;
   // A URL's percent signs are the other thing that the driver cannot read.
   const state = error instanceof URIError ? "ERR_INVALID_URL" : sqlState(error);
-  const known = state === undefined ? undefined : HINTS[state];
+  const known = isTooLarge(driver) ? HINTS["TOO_LARGE"] : state === undefined ? undefined : HINTS[state];
   const whole = driver.message || driver.errors?.map((one) => one.message).join(", ") || String(error);
   // Node names the system call, which the operation says already.
   const said = whole.replaceAll(/\bconnect (?=E[A-Z]+ )/g, "").replace(/[.\s]+$/, "");

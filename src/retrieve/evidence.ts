@@ -4,6 +4,7 @@
  */
 import { objectLocator, manifestLocator } from "../archive/locators.ts";
 import type { PipelineRecord, ReadableSegment } from "../catalog/port.ts";
+import type { AnswerFormat } from "./formats/answer-format.ts";
 import { canonicalJson, type Json } from "../segment/canonical-json.ts";
 
 export const EVIDENCE_FORMAT = 1;
@@ -16,7 +17,12 @@ export interface EvidenceInput {
   readonly writer: string;
   readonly range: { readonly time: string; readonly from: string; readonly to: string };
   readonly where: readonly { readonly column: string; readonly value: string }[];
-  readonly answer: { readonly rows: bigint; readonly bytes: bigint; readonly sha256: string };
+  readonly answer: {
+    readonly format: AnswerFormat;
+    readonly rows: bigint;
+    readonly bytes: bigint;
+    readonly sha256: string;
+  };
   readonly rowsFrom: { readonly hot: bigint; readonly warm: bigint; readonly cold: bigint };
   readonly segments: readonly ReadableSegment[];
 }
@@ -35,7 +41,12 @@ export function evidenceText(input: EvidenceInput): string {
     writer: input.writer,
     range: { ...range },
     where: input.where.map(({ column, value }) => ({ column, value })),
-    answer: { rows: `${answer.rows}`, bytes: `${answer.bytes}`, sha256: answer.sha256 },
+    answer: {
+      format: answer.format,
+      rows: `${answer.rows}`,
+      bytes: `${answer.bytes}`,
+      sha256: answer.sha256,
+    },
     rowsFrom: { hot: `${rowsFrom.hot}`, warm: `${rowsFrom.warm}`, cold: `${rowsFrom.cold}` },
     journal: { n: `${pipeline.journal.n}`, sha256: pipeline.journal.sha256 },
     segments: input.segments.map(({ record, prunedChunks }) => ({

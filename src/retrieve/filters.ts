@@ -1,33 +1,41 @@
 /**
  * `--where column=value`: equality as Postgres has it, or a refusal. Postgres reads the value; the rows, hot or archived,
- * are compared here. Types whose equality is more than their bytes, and not modelled below, are refused: an answer
- * that lacks rows without saying so is worse than none (I8).
+ * are compared here, in the type that the answer's column has (`united-columns.ts`). Types whose equality is more than
+ * their bytes, and not modelled below, are refused: an answer that lacks rows without saying so is worse than none (I8).
  */
-import { FirnlineError } from "../errors.ts";
-import type { Hot, SourceTable } from "../hot/port.ts";
+import { FirnlineError, isFirnlineError } from "../errors.ts";
+import type { Hot } from "../hot/port.ts";
 import type { Column, ValueKind } from "../rows/column.ts";
 import { bytesEqual } from "../rows/hex.ts";
 import { decodeNumeric, numericToText } from "../rows/numeric.ts";
+import { isBlankPadded, TYPE_OF_KIND } from "../rows/united-type.ts";
+import { withoutBlanks } from "../rows/widen-field.ts";
 import type { Filter } from "./request.ts";
 import type { RowCursor } from "./row-cursor.ts";
+import type { UnitedColumns } from "./united-columns.ts";
 
 export type PreparedFilter = (row: RowCursor) => boolean;
+type Equality = (field: Uint8Array, wanted: Uint8Array) => boolean;
+/** Where a value is read and types are looked up. */
+type Reader = Pick<Hot<never>, "encodeValue" | "baseType">;
 
 /** Types archived as text whose text form is the same exactly where Postgres calls two values equal. */
 const TEXT_IS_EQUALITY: ReadonlySet<string> = new Set(["cidr", "macaddr", "macaddr8", "oid", "pg_lsn"]);
 const REFUSED: ReadonlySet<ValueKind> = new Set<ValueKind>(["json", "jsonb", "binary"]);
+/** Texts without a type of the user's own; see `united-type.ts` for the padded ones. */
+const PLAIN_TEXT = /^(?:text|name|character varying(?:\(\d+\))?)$/;
 
-export async function prepareFilters<Tx>(
-  hot: Hot<Tx>,
-  source: SourceTable,
+export async function prepareFilters(
+  hot: Reader,
+  united: UnitedColumns,
   where: readonly Filter[],
 ): Promise<PreparedFilter[]> {
   const filters: PreparedFilter[] = [];
   for (const { column: name, value } of where) {
-    const index = source.columns.findIndex((column) => column.name === name);
-    const column = source.columns[index];
+    const index = united.columns.findIndex((column) => column.name === name);
+    const column = united.columns[index];
     if (column === undefined) {
-      const names = source.columns
+      const names = united.columns
         .filter(({ attribute, name: own }) => attribute === own)
         .map((one) => one.name);
       throw refusal(
@@ -37,20 +45,43 @@ export async function prepareFilters<Tx>(
       );
     }
     if (REFUSED.has(column.kind) || (column.select === "text" && !TEXT_IS_EQUALITY.has(column.type))) {
-      throw refusal(
-        name,
-        `equality of type ${column.type} is not offered`,
-        "Retrieve without it and filter the answer",
-      );
+      throw notOffered(name, `type ${column.type}`);
     }
-    const equals = equalityOf(column);
-    const wanted = await hot.encodeValue(source, column, value);
+    const declared = united.declared[index] as readonly string[];
+    const equals = await equalityOf(hot, column, declared);
+    const wanted = await readWanted(hot, column, declared, united.isCurrent, value);
     filters.push((row) => !row.isNull(index) && equals(row.field(index), wanted));
   }
   return filters;
 }
 
-function equalityOf(column: Column): (field: Uint8Array, wanted: Uint8Array) => boolean {
+/**
+ * The value's field. A label that an enum does not have today may be one that it had when older rows were archived; then
+ * the value is taken as the text that it is.
+ */
+async function readWanted(
+  hot: Reader,
+  column: Column,
+  declared: readonly string[],
+  isCurrent: boolean,
+  value: string,
+): Promise<Uint8Array> {
+  const { kind, name, select } = column;
+  // A type of the user's own may be gone; what its fields are is known without it.
+  if (select === "inet") return await hot.encodeValue({ name, select, type: "inet" }, value);
+  if (select === "value" && kind !== "text" && kind !== "binary") {
+    return await hot.encodeValue({ name, select, type: TYPE_OF_KIND[kind] }, value);
+  }
+  try {
+    return await hot.encodeValue(column, value);
+  } catch (error) {
+    const isOwn = declared.some((type) => !PLAIN_TEXT.test(type) && !isBlankPadded(type));
+    if (select !== "value" || isCurrent || !isOwn || !isFirnlineError(error, "E_INPUT")) throw error;
+    return await hot.encodeValue({ name, select, type: TYPE_OF_KIND.text }, value);
+  }
+}
+
+async function equalityOf(hot: Reader, column: Column, declared: readonly string[]): Promise<Equality> {
   switch (column.kind) {
     case "numeric":
     case "decimal":
@@ -60,14 +91,40 @@ function equalityOf(column: Column): (field: Uint8Array, wanted: Uint8Array) => 
     case "float8":
       return (field, wanted) => sameNumber(viewOf(field).getFloat64(0), viewOf(wanted).getFloat64(0));
     case "text":
-      // Blanks at the end do not count in a character(n).
-      return /^character(?! varying)/.test(column.type)
-        ? (field, wanted) => bytesEqual(withoutBlanks(field), withoutBlanks(wanted))
-        : bytesEqual;
+      return column.select === "value" ? await textEquality(hot, column, declared) : bytesEqual;
     default:
       return bytesEqual;
   }
 }
+
+/** Blanks at the end do not count in a character(n), nor in a domain over one. */
+async function textEquality(hot: Reader, column: Column, declared: readonly string[]): Promise<Equality> {
+  if (isBlankPadded(column.type)) return ignoringBlanks;
+  // Those of a character(n) went when it was united with another text; a domain's texts are as they were archived.
+  const bases: (string | null)[] = [];
+  for (const type of declared) {
+    if (!PLAIN_TEXT.test(type) && !isBlankPadded(type)) bases.push(await hot.baseType(type));
+  }
+  if (bases.length === declared.length && bases.every((base) => base !== null && isBlankPadded(base)))
+    return ignoringBlanks;
+  const isUnsure = bases.some((base) => base === null || isBlankPadded(base));
+  return isUnsure ? exactOrRefused(column.name, declared) : bytesEqual;
+}
+
+/** Where nothing tells whether blanks at the end count, a row that differs in them alone cannot be judged. */
+function exactOrRefused(column: string, declared: readonly string[]): Equality {
+  return (field, wanted) => {
+    if (bytesEqual(field, wanted)) return true;
+    if (!ignoringBlanks(field, wanted)) return false;
+    throw refusal(
+      column,
+      `a row differs from the value in blanks at its end alone, and nothing tells whether they count in ${declared.join(" and ")}`,
+      "Retrieve without it and filter the answer",
+    );
+  };
+}
+
+const ignoringBlanks: Equality = (field, wanted) => bytesEqual(withoutBlanks(field), withoutBlanks(wanted));
 
 const viewOf = (field: Uint8Array): DataView =>
   new DataView(field.buffer, field.byteOffset, field.byteLength);
@@ -84,10 +141,8 @@ function digits(field: Uint8Array): string {
   return text.includes(".") ? text.replace(/\.?0+$/, "") : text;
 }
 
-function withoutBlanks(field: Uint8Array): Uint8Array {
-  let end = field.length;
-  while (end > 0 && field[end - 1] === 0x20) end -= 1;
-  return field.subarray(0, end);
+function notOffered(column: string, what: string): FirnlineError {
+  return refusal(column, `equality of ${what} is not offered`, "Retrieve without it and filter the answer");
 }
 
 function refusal(column: string, problem: string, hint: string): FirnlineError {

@@ -4,6 +4,9 @@
  *
  * A row that comes from two places with the same content is given out once (a table restored from a backup holds rows
  * that are archived too). The same key with two contents is given out twice and counted: nothing is hidden (hazard 15).
+ * Contents are compared in the answer's columns: a column that was added later is NULL in an archived row, so a row that
+ * came back to the table since, with the column's default, is another content. Rows without a key are all given out:
+ * two rows that look alike may be two rows.
  */
 import type { RowCursor } from "./row-cursor.ts";
 
@@ -38,10 +41,10 @@ export async function* mergeRows(
     const ties = active.filter((cursor) => cursor === first || cursor.compare(first) === 0);
     const distinct: RowCursor[] = [];
     for (const cursor of ties) {
-      if (distinct.some((given) => given.sameContent(cursor))) counts.collapsed += 1n;
+      if (cursor.hasKey && distinct.some((given) => given.sameContent(cursor))) counts.collapsed += 1n;
       else distinct.push(cursor);
     }
-    if (distinct.length > 1) counts.conflicting += BigInt(distinct.length);
+    if (first.hasKey && distinct.length > 1) counts.conflicting += BigInt(distinct.length);
     yield* distinct;
     for (const cursor of ties) {
       if (!(await cursor.next())) {

@@ -47,9 +47,15 @@ export class OutputFile implements AsyncDisposable {
     }
   }
 
-  async write(text: string): Promise<void> {
-    this.#buffer += text;
-    if (this.#buffer.length >= BUFFER_CHARACTERS) await this.#flush();
+  /** A text goes out as UTF-8, and with others in one piece. */
+  async write(piece: string | Uint8Array): Promise<void> {
+    if (typeof piece === "string") {
+      this.#buffer += piece;
+      if (this.#buffer.length >= BUFFER_CHARACTERS) await this.#flush();
+    } else if (piece.length > 0) {
+      await this.#flush();
+      await this.#put(piece);
+    }
   }
 
   /** Makes its bytes durable, still under the temporary name. Returns their SHA-256. */
@@ -80,8 +86,13 @@ export class OutputFile implements AsyncDisposable {
   }
 
   async #flush(): Promise<void> {
+    if (this.#buffer === "") return;
     const piece = this.#encoder.encode(this.#buffer);
     this.#buffer = "";
+    await this.#put(piece);
+  }
+
+  async #put(piece: Uint8Array): Promise<void> {
     this.#hash = this.#hash.update(piece);
     this.bytes += BigInt(piece.length);
     try {

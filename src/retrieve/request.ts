@@ -18,7 +18,11 @@ export interface RangeRequest {
 const BARE_DATE = /^\d{4}-\d{2}-\d{2}$/;
 const FILTERS_MAX = 32;
 
-export function parseRange(from: string, to: string, where: readonly string[]): RangeRequest {
+/**
+ * `from` and `to` are UTC days (`2024-03-31`; `to` includes it) or instants (`2024-03-31T12:00:00Z`; `to` excludes it),
+ * each of `where` is `column=value`. Throws `E_INPUT`.
+ */
+export function parseRange(from: string, to: string, where: readonly string[] = []): RangeRequest {
   const first = BARE_DATE.test(from) ? dayStart(parseDay(from, "--from")) : parseInstant(from, "--from");
   const end = BARE_DATE.test(to) ? dayStart(addDays(parseDay(to, "--to"), 1)) : parseInstant(to, "--to");
   if (first >= end) {

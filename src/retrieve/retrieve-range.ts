@@ -2,39 +2,33 @@
  * retrieve: all rows of a range of time, from wherever they are now, or a refusal (I8).
  *
  * Cold segments are restored first. Then, within one snapshot, the catalog says which chunks are not in the table any
- * more, and all hot rows of the range are spooled. Hot is always read for the whole range; an archived chunk is added
- * only where the catalog says pruned. So a row that is moved while we look is seen exactly once, and a row that came
- * late is seen too (hazard 1).
+ * more, and all hot rows of the range are spooled (`take-snapshot.ts`). Hot is always read for the whole range; an
+ * archived chunk is added only where the catalog says pruned. So a row that is moved while we look is seen exactly once,
+ * and a row that came late is seen too (hazard 1). Rows of several definitions of the table get the same columns
+ * (`united-columns.ts`).
  */
 import { requireOwner, requireSameReading } from "../catalog/owner.ts";
 import type { ReadableSegment } from "../catalog/port.ts";
 import { FirnlineError } from "../errors.ts";
 import type { SourceTable } from "../hot/port.ts";
-import {
-  addDays,
-  type DayUtc,
-  dayOf,
-  dayStart,
-  type EpochMicros,
-  formatInstant,
-  POSTGRES_EPOCH_MICROS,
-} from "../rows/day.ts";
+import type { RawRows } from "../rows/copy-binary.ts";
+import { addDays, type DayUtc, dayStart, formatInstant, POSTGRES_EPOCH_MICROS } from "../rows/day.ts";
 import { checkpoint, type Environment, timestamp } from "../environment.ts";
 import { readArchived } from "./archived-rows.ts";
 import { evidenceText } from "./evidence.ts";
-import { ndjsonRow } from "./formats/ndjson.ts";
-import { type PreparedFilter, prepareFilters } from "./filters.ts";
+import { type AnswerFormat, newAnswerWriter } from "./formats/answer-format.ts";
 import { type LazySource, type MergeCounts, mergeRows } from "./merge.ts";
 import { OutputFile } from "./output-file.ts";
 import type { RangeRequest } from "./request.ts";
-import { restoreSegments } from "./restore.ts";
 import { RowCursor } from "./row-cursor.ts";
-import { requireSameHistory } from "./same-history.ts";
 import { Spool } from "./spool.ts";
+import { takeSnapshot } from "./take-snapshot.ts";
+import { intoUnited } from "./united-columns.ts";
 
 export interface RetrieveOptions {
   readonly request: RangeRequest;
   readonly out: string;
+  readonly format: AnswerFormat;
   readonly requestedBy: string;
   /** Folder for the spool of hot rows. */
   readonly temporary: string;
@@ -46,6 +40,7 @@ export interface RetrieveResult {
   /** RFC 3339; the answer holds `from <= time < to`. */
   readonly from: string;
   readonly to: string;
+  readonly format: AnswerFormat;
   readonly rows: bigint;
   /** Where the given rows came from. */
   readonly rowsFrom: { readonly hot: bigint; readonly warm: bigint; readonly cold: bigint };
@@ -59,7 +54,6 @@ export interface RetrieveResult {
   readonly evidence: string;
 }
 
-const RESTORE_ROUNDS_MAX = 3;
 const REPORT_EVERY = 10_000n;
 
 export async function retrieveRange<Tx>(
@@ -72,7 +66,6 @@ export async function retrieveRange<Tx>(
   if (pipeline === null) throw neverRun(policy.pipeline);
   requireOwner(pipeline, source.identity, archive.url);
   requireSameReading(pipeline, policy);
-  const filters = await prepareFilters(hot, source, options.request.where);
   const retrieval = { retrieval: newUuid(), requestedBy: options.requestedBy, ...options.request };
   await catalog.startRetrieval(policy.pipeline, retrieval);
   try {
@@ -83,14 +76,7 @@ export async function retrieveRange<Tx>(
       retrieval.retrieval,
       newHash,
     );
-    const { result, segments } = await answer(
-      environment,
-      source,
-      filters,
-      options,
-      retrieval.retrieval,
-      out,
-    );
+    const { result, segments } = await answer(environment, source, options, retrieval.retrieval, out);
     const at = timestamp(clock);
     await evidence.write(
       evidenceText({
@@ -121,66 +107,49 @@ export async function retrieveRange<Tx>(
 async function answer<Tx>(
   environment: Environment<Tx>,
   source: SourceTable,
-  filters: readonly PreparedFilter[],
   options: RetrieveOptions,
   retrieval: string,
   out: OutputFile,
-): Promise<{ result: RetrieveResult; segments: ReadableSegment[] }> {
-  const { archive, catalog, newHash, policy } = environment;
+): Promise<{ result: RetrieveResult; segments: readonly ReadableSegment[] }> {
+  const { archive, newHash, policy } = environment;
   const { pipeline } = policy;
   const { request, signal } = options;
-  const dayFrom = dayOf(request.from);
-  const dayTo = dayOf((request.to - 1n) as EpochMicros);
   await using spool = await Spool.open(options.temporary, newHash, source.columns.length);
   const limits = await environment.hot.timeLimits(source, request);
-  let restored = 0;
-  let segments: ReadableSegment[] = [];
-  for (let round = 1; ; round += 1) {
-    const expected = await catalog.readableNow(pipeline, dayFrom, dayTo);
-    restored += await restoreSegments({ ...environment, pipeline, signal }, expected);
-    checkpoint(signal);
-    const { first } = await environment.hot.readRange(
-      source,
-      request,
-      environment.limits.chunk,
-      async (tx) => {
-        const found = await catalog.readable(tx, pipeline, dayFrom, dayTo);
-        // A segment that went cold, or appeared, since it was looked at may need a restore: look again.
-        const known = new Map(expected.map(({ record }) => [record.segment, record.storageClass]));
-        const settled = found.every(({ record }) => known.get(record.segment) === record.storageClass);
-        if (!settled && round < RESTORE_ROUNDS_MAX) return null;
-        const names = found.map(({ record }) => record.segment);
-        await catalog.pinSegments(tx, pipeline, retrieval, names);
-        return { found, head: await catalog.journalHead(tx, pipeline) };
-      },
-      async (chunks) => await spool.write(chunks),
-    );
-    if (first !== null) {
-      await requireSameHistory(environment, first.head);
-      segments = first.found;
-      break;
-    }
-    spool.reset();
-  }
+  const { segments, restored, united, filters } = await takeSnapshot(environment, {
+    source,
+    request,
+    retrieval,
+    spool,
+    signal,
+  });
   const tierOf = new Map(
     segments.map(({ record }) => [record.segment, record.state === "cold" ? "cold" : "warm"] as const),
   );
-  const readOptions = { archive, newHash, pipeline, source, signal };
+  const readOptions = { archive, newHash, pipeline, signal };
   const sources: LazySource[] = segments.map((segment) => ({
     notBefore: notBefore(source, segment.record.dayFrom),
-    open: () => new RowCursor(segment.record.segment, source, readArchived(readOptions, segment)),
+    open: () => new RowCursor(segment.record.segment, united, readArchived(readOptions, segment, united)),
   }));
-  sources.push({ notBefore: limits.from, open: () => new RowCursor("hot", source, spool.read()) });
+  // Without a row the table need not have columns that can be united with the archived ones.
+  if (spool.rows > 0n) {
+    const hotRows = (): AsyncGenerator<RawRows> => mapRows(spool.read(), intoUnited(source.columns, united));
+    sources.push({ notBefore: limits.from, open: () => new RowCursor("hot", united, hotRows()) });
+  }
 
   const counts: MergeCounts = { collapsed: 0n, conflicting: 0n };
   const rowsFrom = { hot: 0n, warm: 0n, cold: 0n };
-  const print = ndjsonRow(source.columns);
+  const writer = newAnswerWriter(options.format, united.columns, environment, {
+    "firnline.pipeline": pipeline,
+    "firnline.retrieval": retrieval,
+  });
   let rows = 0n;
+  await out.write(writer.header());
   for await (const row of mergeRows(sources, counts)) {
     const time = row.time();
     if (time < limits.from || time >= limits.to) continue;
     if (!filters.every((filter) => filter(row))) continue;
-    await out.write(print(row));
+    await out.write(await writer.row(row));
     rowsFrom[row.origin === "hot" ? "hot" : (tierOf.get(row.origin) ?? "warm")] += 1n;
     rows += 1n;
     if (rows % REPORT_EVERY === 0n) {
@@ -189,11 +158,13 @@ async function answer<Tx>(
     }
   }
   checkpoint(signal);
+  await out.write(await writer.end());
   const sha256 = await out.finish();
   const result: RetrieveResult = {
     retrieval,
     from: formatInstant(request.from),
     to: formatInstant(request.to),
+    format: options.format,
     rows,
     rowsFrom,
     segments: segments.map(({ record }) => record.segment),
@@ -204,6 +175,13 @@ async function answer<Tx>(
     evidence: `${options.out}.evidence.json`,
   };
   return { result, segments };
+}
+
+async function* mapRows(
+  chunks: AsyncIterable<RawRows>,
+  map: (rows: RawRows) => RawRows,
+): AsyncGenerator<RawRows, void, undefined> {
+  for await (const rows of chunks) yield map(rows);
 }
 
 /** The first value that a segment's rows may have. A plain timestamp may be off by its zone: open it a day early. */

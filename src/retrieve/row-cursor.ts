@@ -1,4 +1,7 @@
-/** A cursor over chunks of raw rows in (time, key) order; the merge looks at its current row. */
+/**
+ * A cursor over chunks of raw rows in (time, key) order; the merge looks at its current row. All cursors of a merge have
+ * the same columns, those of the answer (`united-columns.ts`).
+ */
 import { FirnlineError } from "../errors.ts";
 import { type FieldIndex, indexFields, type RawRows } from "../rows/copy-binary.ts";
 import type { Column } from "../rows/column.ts";
@@ -51,6 +54,11 @@ export class RowCursor implements AsyncDisposable {
     const bytes = this.#raw(this.#order.timeColumn);
     const start = this.#fields[this.#order.timeColumn]?.starts[this.#row] as number;
     return new DataView(bytes.buffer, bytes.byteOffset + start, 8).getBigInt64(0);
+  }
+
+  /** Whether two rows of one key are the same row. Without a key there is nothing to tell it by. */
+  get hasKey(): boolean {
+    return this.#order.keyColumns.length > 0;
   }
 
   /** Order by (time, key). */

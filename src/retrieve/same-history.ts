@@ -31,7 +31,9 @@ function foreign(key: string, problem: string): FirnlineError {
     code: "E_OWNER",
     subject: key,
     problem,
-    hint: "An answer from here could lack rows. Was this database or its control schema restored from a backup",
+    hint:
+      "An answer from here could lack rows. Was this database or its control schema restored from a backup? " +
+      "`firnline catalog rebuild` brings it up to the archive",
     op: "retrieve",
     key,
   });

@@ -9,6 +9,9 @@ import type { RawRows } from "../rows/copy-binary.ts";
 import { toHex } from "../rows/hex.ts";
 import type { NewSha256 } from "../segment/digest.ts";
 
+/** Of the names of all spools; `sweep-spools.ts` removes those that a killed process left. */
+export const SPOOL_PREFIX = "firnline-spool-";
+
 export class Spool implements AsyncDisposable {
   readonly #directory: string;
   readonly #file: FileHandle;
@@ -27,7 +30,7 @@ export class Spool implements AsyncDisposable {
 
   static async open(temporary: string, newHash: NewSha256, columns: number): Promise<Spool> {
     // mkdtemp makes it 0700: rows of an audit log are nobody else's business.
-    const directory = await mkdtemp(join(temporary, "firnline-spool-")).catch((cause: Error) => {
+    const directory = await mkdtemp(join(temporary, SPOOL_PREFIX)).catch((cause: Error) => {
       throw new FirnlineError({
         code: "E_INPUT",
         subject: temporary,

@@ -101,7 +101,7 @@ const BINARY_WITH_TEXT: ReadonlySet<string> = new Set(["interval", "money", "tim
 /** `lo` owns a large object, reg* types name catalog rows: neither means anything once it has left the database. */
 const isCatalogReference = (name: string): boolean => name.endsWith(".lo") || /^reg[a-z]+$/.test(name);
 
-const DECIMAL_PRECISION_MAX = 38;
+export const DECIMAL_PRECISION_MAX = 38;
 
 /** The digits of a `numeric(p,s)`, from its type modifier; null when unconstrained. Source: numeric.c, numerictypmodin. */
 export function numericModifier(modifier: number): { precision: number; scale: number } | null {

@@ -20,3 +20,24 @@ export function segmentId(sequence: bigint, random: Uint8Array): string {
   for (const byte of random.subarray(0, 8)) hex += byte.toString(16).padStart(2, "0");
   return `${sequence.toString().padStart(12, "0")}-${hex}`;
 }
+
+const SEGMENT_KEY =
+  /^(?:_firnline\/[a-z][a-z0-9_]*\/manifests\/(\d{12,}-[0-9a-f]{16})\.json|[a-z][a-z0-9_]*\/daily\/rule=[a-z][a-z0-9_]*\/dt=\d{4,}-\d{2}-\d{2}\/(\d{12,}-[0-9a-f]{16})\.parquet)$/;
+
+/** The segment whose object or manifest has this key; null for any other key. */
+export function segmentOfKey(key: string): string | null {
+  const [, ofManifest, ofObject] = SEGMENT_KEY.exec(key) ?? [];
+  return ofManifest ?? ofObject ?? null;
+}
+
+/** The number of the journal's entry with this key; null for any other key. */
+export function journalNumber(pipeline: string, key: string): bigint | null {
+  const digits = /\/(\d{20})\.json$/.exec(key)?.[1];
+  const n = digits === undefined ? null : BigInt(digits);
+  return n !== null && journalKey(pipeline, n) === key ? n : null;
+}
+
+export const journalFolder = (pipeline: string): string => `_firnline/${pipeline}/journal/`;
+export const manifestFolder = (pipeline: string): string => `_firnline/${pipeline}/manifests/`;
+/** Where the rows are. */
+export const objectFolder = (pipeline: string): string => `${pipeline}/`;

@@ -14,6 +14,10 @@ export const GENESIS = "0".repeat(64);
 const hex32 = z.string().regex(/^[0-9a-f]{64}$/);
 const decimal = z.string().regex(/^(0|[1-9][0-9]{0,18})$/);
 const segment = z.string();
+const chunkNumbers = z.array(z.int());
+const chunksOf = z.strictObject({ segment, chunks: chunkNumbers });
+/** Chunks of one segment. */
+export type ChunksOf = z.infer<typeof chunksOf>;
 
 const pin = z.strictObject({
   key: z.string(),
@@ -49,10 +53,38 @@ export const journalEventSchema = z.discriminatedUnion("type", [
     manifest: pin,
     root: hex32,
     storageClass: z.string(),
-    supersedes: z.array(z.strictObject({ segment, chunks: z.array(z.int()) })),
+    supersedes: z.array(chunksOf),
+  }),
+  z.strictObject({
+    type: z.literal("packed"),
+    segment,
+    rule: z.string(),
+    dayFrom: z.string(),
+    dayTo: z.string(),
+    rows: decimal,
+    object: pin,
+    manifest: pin,
+    root: hex32,
+    storageClass: z.string(),
+    from: z.array(chunksOf).describe("Pruned chunks that the segment holds now, in its own chunks' order"),
+  }),
+  z.strictObject({ type: z.literal("superseded"), segment, chunks: chunkNumbers, reason: z.string() }),
+  z.strictObject({
+    type: z.literal("tombstoned"),
+    segment,
+    chunk: z.int(),
+    rows: decimal,
+    keys: z.array(z.array(z.string())).describe("Keys of the first of these rows"),
+  }),
+  z.strictObject({ type: z.literal("quarantined"), segment, chunks: chunkNumbers, reason: z.string() }),
+  z.strictObject({
+    type: z.literal("reconciled"),
+    segment,
+    pruned: chunkNumbers.describe("Their rows are in the archive alone"),
+    sealed: chunkNumbers.describe("All of their rows are in the table"),
   }),
   z.strictObject({ type: z.literal("prune-started"), segment }),
-  z.strictObject({ type: z.literal("pruned"), segment, chunks: z.array(z.int()), rows: decimal }),
+  z.strictObject({ type: z.literal("pruned"), segment, chunks: chunkNumbers, rows: decimal }),
   z.strictObject({
     type: z.literal("deleted"),
     rule: z.string(),
@@ -71,6 +103,17 @@ export const journalEventSchema = z.discriminatedUnion("type", [
     where: z.array(z.strictObject({ column: z.string(), value: z.string() })),
     rows: decimal,
     sha256: hex32,
+  }),
+  z.strictObject({
+    type: z.literal("adopted"),
+    archiveId: z.uuid(),
+    source: sourceIdentity,
+    previous: sourceIdentity,
+    writer: z.string(),
+  }),
+  z.strictObject({
+    type: z.literal("collected"),
+    objects: z.array(z.strictObject({ key: z.string(), versionId: z.string().nullable(), bytes: decimal })),
   }),
 ]);
 export type JournalEvent = z.infer<typeof journalEventSchema>;

@@ -74,7 +74,9 @@ export const manifestSchema = z.strictObject({
   }),
   fingerprint: hex(32).describe("SHA-256 of the table's definition at the time of the export"),
   time: z.strictObject({ column: z.string(), zone: z.string().nullable() }),
-  key: z.array(z.string()).min(1),
+  key: z
+    .array(z.string())
+    .describe("Empty: the table had no key, and its rows are in the order of their texts; see FORMAT.md"),
   columns: z.array(columnSchema).min(1),
   rows: decimal,
   object: z.strictObject({

@@ -2,8 +2,10 @@
  * The life of a segment and of a chunk.
  *
  *   exporting ──> uploaded ──> sealed ──> pruning ──> warm ──> cooling ──> cold
- *       │             │
- *       └─────────────┴──> abandoned
+ *       │             │  │        │          │         ▲ │
+ *       │             │  └────────┼──────────┼─packed──┘ │
+ *       └─────────────┴──> aban-  └──────────┴───────────┴──> superseded
+ *                          doned
  *
  * Both tables are complete Records: a state or an event without an answer does not compile. `null` means that the
  * event cannot happen in that state; meeting it is a broken invariant, not a case to handle.
@@ -19,15 +21,21 @@ export const SEGMENT_STATES = [
   "cooling",
   "cold",
   "abandoned",
+  "superseded",
 ] as const;
 export type SegmentState = (typeof SEGMENT_STATES)[number];
 
-/** `wholly-pruned` comes with the last chunk's deletion, in the same transaction (I4). */
+/**
+ * `wholly-pruned` comes with the last chunk's deletion, in the same transaction (I4). A segment may have superseded
+ * chunks besides its pruned ones then. `pack-journaled`: its chunks were pruned in other segments before.
+ */
 export const SEGMENT_EVENTS = [
   "upload-recorded",
   "seal-journaled",
   "prune-journaled",
   "wholly-pruned",
+  "wholly-superseded",
+  "pack-journaled",
   "class-requested",
   "transition-journaled",
   "given-up",
@@ -41,6 +49,8 @@ const NEVER = {
   "seal-journaled": null,
   "prune-journaled": null,
   "wholly-pruned": null,
+  "wholly-superseded": null,
+  "pack-journaled": null,
   "class-requested": null,
   "transition-journaled": null,
   "given-up": null,
@@ -49,13 +59,15 @@ const NEVER = {
 export const SEGMENT_TRANSITIONS: Transitions = {
   exporting: { ...NEVER, "upload-recorded": "uploaded", "given-up": "abandoned" },
   // An upload that fails its seal is given up: nothing refers to it and its rows are still hot.
-  uploaded: { ...NEVER, "seal-journaled": "sealed", "given-up": "abandoned" },
-  sealed: { ...NEVER, "prune-journaled": "pruning" },
-  pruning: { ...NEVER, "wholly-pruned": "warm" },
-  warm: { ...NEVER, "class-requested": "cooling" },
+  uploaded: { ...NEVER, "seal-journaled": "sealed", "pack-journaled": "warm", "given-up": "abandoned" },
+  sealed: { ...NEVER, "prune-journaled": "pruning", "wholly-superseded": "superseded" },
+  pruning: { ...NEVER, "wholly-pruned": "warm", "wholly-superseded": "superseded" },
+  // Its pruned chunks were packed into another segment.
+  warm: { ...NEVER, "class-requested": "cooling", "wholly-superseded": "superseded" },
   cooling: { ...NEVER, "transition-journaled": "cold" },
   cold: NEVER,
   abandoned: NEVER,
+  superseded: NEVER,
 };
 
 export function nextSegmentState(state: SegmentState, event: SegmentEvent, subject: string): SegmentState {
@@ -69,8 +81,22 @@ export function statesBefore(event: SegmentEvent): SegmentState[] {
   return SEGMENT_STATES.filter((state) => SEGMENT_TRANSITIONS[state][event] !== null);
 }
 
-export const CHUNK_STATES = ["exported", "sealed", "pruned"] as const;
+/**
+ *   exported ──> sealed ──> pruned ──────> superseded (packed into another segment)
+ *                  │  ▲
+ *                  │  └── unknown ──> pruned | quarantined
+ *                  ├──> superseded (exported anew)
+ *                  └──> quarantined ──> superseded (exported anew when a person asks for it)
+ *
+ * `unknown` comes from a rebuild of the catalog: the next run compares the table with the archive.
+ */
+export const CHUNK_STATES = ["exported", "sealed", "pruned", "superseded", "quarantined", "unknown"] as const;
 export type ChunkState = (typeof CHUNK_STATES)[number];
+
+/** Chunks whose rows are still in the table, or may be. */
+export const OPEN_CHUNKS: readonly ChunkState[] = ["exported", "sealed", "quarantined", "unknown"];
+/** Chunks that a new export of their rows may replace. Never a pruned one: its rows are in the archive alone (I2). */
+export const REPLACEABLE_CHUNKS: readonly ChunkState[] = ["sealed", "quarantined"];
 
 /** Segments whose rows may be read from the archive: their seal is journaled. */
 export const READABLE_STATES: readonly SegmentState[] = ["pruning", "warm", "cooling", "cold"];

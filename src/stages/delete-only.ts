@@ -3,7 +3,7 @@
  * with count and range in the journal. This is the one place where rows go without being archived (I1), and the policy
  * has to say `archive: false` for it.
  */
-import type { DayUtc } from "../rows/day.ts";
+import type { PartitionName } from "../hot/port.ts";
 import { formatDay } from "../rows/day.ts";
 import { checkpoint, timestamp } from "../environment.ts";
 import type { StageContext } from "./context.ts";
@@ -11,7 +11,7 @@ import { withRetries } from "./retry.ts";
 
 export async function deletePartition<Tx>(
   context: StageContext<Tx>,
-  partition: { readonly rule: string; readonly day: DayUtc },
+  partition: PartitionName,
 ): Promise<bigint> {
   const { catalog, clock, failpoint, hot, journal, lease, limits, report, signal, source } = context;
   let total = 0n;
@@ -23,7 +23,7 @@ export async function deletePartition<Tx>(
         await catalog.rowsDeleted(
           tx,
           lease,
-          { ...partition, rows: BigInt(count), from, to },
+          { rule: partition.rule, day: partition.day, rows: BigInt(count), from, to },
           timestamp(clock),
         );
         failpoint("delete.deleted");

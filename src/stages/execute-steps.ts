@@ -2,13 +2,19 @@
  * Executes the steps of a plan one by one. A partition that fails is left as it stands, reported, and does not keep the
  * others waiting: the backlog of a whole table must not grow behind one damaged object or one locked row.
  */
+import type { SegmentRecord } from "../catalog/port.ts";
 import { checkpoint } from "../environment.ts";
 import { type ErrorCode, FirnlineError } from "../errors.ts";
-import type { Step } from "../plan/plan.ts";
-import type { StageContext } from "./context.ts";
+import type { Step } from "../plan/step.ts";
+import { type LeafName, partitionId, type PartitionKey } from "../segment/partition-key.ts";
+import { requireLeaf, type StageContext } from "./context.ts";
 import { deletePartition } from "./delete-only.ts";
+import { dropLeaf } from "./drop-leaf.ts";
 import { exportPartition } from "./export.ts";
 import { type Drift, pruneSegment } from "./prune.ts";
+import { reconcileSegment } from "./reconcile.ts";
+import { type Replaced, replacePartition, settleDrift } from "./replace.ts";
+import { rewriteSegment } from "./rewrite.ts";
 import { sealSegment } from "./seal.ts";
 import { transitionSegment } from "./transition.ts";
 
@@ -17,13 +23,18 @@ export class Tally {
   pruned = 0n;
   deleted = 0n;
   cooled = 0n;
+  /** Of the exported rows, those that were in the archive already and had changed since. */
+  replaced = 0n;
+  /** Rows of segments that were written again without their superseded chunks. */
+  rewritten = 0n;
+  /** What could not be settled by exporting it anew. */
   readonly drift: Drift[] = [];
   /** Partitions that failed; their rows are where they were. */
   readonly failures: FirnlineError[] = [];
 
   /** Rows that anything was done to. */
   get rows(): bigint {
-    return this.exported + this.pruned + this.deleted + this.cooled;
+    return this.exported + this.pruned + this.deleted + this.cooled + this.rewritten;
   }
 }
 
@@ -33,66 +44,175 @@ const OF_ONE_PARTITION: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "E_FORMAT",
   "E_DATABASE",
   "E_ARCHIVE",
+  "E_DETACH",
 ]);
 /** So many in a row are not the partitions' fault: the database or the store is out of order. */
 const FAILURES_IN_A_ROW_MAX = 3;
 
 /** What an earlier run began and left to be abandoned, verified or pruned. It keeps the rest of its partition waiting. */
 export const isTakenUp = ({ segment, stages }: Step): boolean =>
-  segment !== null && stages.some((stage) => stage === "abandon" || stage === "seal" || stage === "prune");
+  segment !== null && stages.some((stage) => ["abandon", "reconcile", "seal", "prune"].includes(stage));
 
+/** A leaf goes when all of its rows are archived: not before what an earlier run began is finished. */
+export function withoutDrop(step: Step): Step {
+  const at = step.stages.indexOf("drop");
+  return at < 0 ? step : { ...step, stages: step.stages.slice(0, at) };
+}
+
+/** Returns whether rows were exported anew, or given up: what that leaves to do is for another plan. */
 export async function executeSteps<Tx>(
   context: StageContext<Tx>,
   steps: readonly Step[],
   tally: Tally,
-): Promise<void> {
+): Promise<boolean> {
+  const drifted = new Map<string, Drifted>();
+  const failed = new Set<string>();
+  const failedLeaves = new Set<string | undefined>();
+  let hasReplaced = steps.some(({ replaces }) => replaces);
   let inARow = 0;
-  for (const step of steps) {
+  const attempt = async (partition: PartitionKey, work: () => Promise<void>): Promise<void> => {
     checkpoint(context.signal);
     try {
-      await executeStep(context, step, tally);
+      await work();
       inARow = 0;
     } catch (error) {
       inARow += 1;
       const isLocal = error instanceof FirnlineError && OF_ONE_PARTITION.has(error.code);
       if (!isLocal || inARow >= FAILURES_IN_A_ROW_MAX) throw error;
+      failed.add(partitionId(partition));
+      failedLeaves.add(partition.leaf?.oid);
       tally.failures.push(error);
     }
+  };
+  const drops = leavesToDrop(steps);
+  for (const [index, step] of steps.entries()) {
+    await attempt(step, async () => {
+      const drift = await executeStep(context, step, tally);
+      if (drift.length === 0) return;
+      const before = drifted.get(partitionId(step))?.drift ?? [];
+      drifted.set(partitionId(step), { partition: step, drift: [...before, ...drift] });
+    });
+    const leaf = drops.get(index);
+    if (leaf === undefined || failedLeaves.has(leaf.oid)) continue;
+    await attempt(step, async () => {
+      if (await executeDrop(context, leaf, steps, tally)) hasReplaced = true;
+      // What had drifted there went with it, or was reported.
+      for (const [id, { partition }] of drifted) if (partition.leaf?.oid === leaf.oid) drifted.delete(id);
+    });
   }
+  // Only now are all segments of a partition pruned as far as they can be: what is left of it is what drifted.
+  for (const [id, { partition, drift }] of drifted) {
+    if (failed.has(id)) {
+      tally.drift.push(...drift);
+      continue;
+    }
+    await attempt(partition, async () => {
+      tallyReplaced(tally, await settleDrift(context, partition, drift));
+    });
+  }
+  return drifted.size > 0 || hasReplaced;
 }
 
-async function executeStep<Tx>(context: StageContext<Tx>, step: Step, tally: Tally): Promise<void> {
-  const { catalog, lease, policy } = context;
+/** Leaves that are dropped, by the last step that has to do with each. */
+function leavesToDrop(steps: readonly Step[]): ReadonlyMap<number, LeafName> {
+  const last = new Map(steps.map(({ leaf }, index) => [leaf?.oid, index]));
+  return new Map(
+    steps.flatMap(({ leaf, stages }) =>
+      leaf !== null && stages.includes("drop") ? [[last.get(leaf.oid) as number, leaf] as const] : [],
+    ),
+  );
+}
+
+/** Returns whether rows were exported anew on the way. */
+async function executeDrop<Tx>(
+  context: StageContext<Tx>,
+  leaf: LeafName,
+  steps: readonly Step[],
+  tally: Tally,
+): Promise<boolean> {
+  const { drift, deleted, exported, rows, segments } = await dropLeaf(context, leaf);
+  tally.deleted += deleted;
+  tallyReplaced(tally, { exported, pruned: rows, drift });
+  const cooled = steps.filter(({ stages }) => stages.includes("drop") && stages.includes("transition"));
+  const isDue = new Set(cooled.map(partitionId));
+  for (const { segment, rule, dayFrom: day } of segments) {
+    if (isDue.has(partitionId({ leaf, rule, day }))) tally.cooled += await coolDown(context, segment);
+  }
+  return exported > 0n;
+}
+
+interface Drifted {
+  readonly partition: PartitionKey;
+  readonly drift: readonly Drift[];
+}
+
+function tallyReplaced(tally: Tally, { exported, pruned, drift }: Replaced): void {
+  tally.exported += exported;
+  tally.replaced += exported;
+  tally.pruned += pruned;
+  tally.drift.push(...drift);
+}
+
+async function executeStep<Tx>(context: StageContext<Tx>, step: Step, tally: Tally): Promise<Drift[]> {
+  const { catalog, lease, policy, source } = context;
   const wants = (stage: Step["stages"][number]): boolean => step.stages.includes(stage);
+  const partition = { leaf: step.leaf, rule: step.rule, day: step.day };
   if (wants("delete")) {
-    tally.deleted += await deletePartition(context, step);
-    return;
+    tally.deleted += await deletePartition(context, { ...partition, leaf: requireLeaf(source, step.leaf) });
+    return [];
   }
   if (wants("abandon")) {
     await catalog.abandon(lease, step.segment as string);
-    return;
+    return [];
   }
+  if (step.replaces) {
+    tallyReplaced(tally, await replacePartition(context, partition, wants("prune")));
+    return [];
+  }
+  if (wants("rewrite")) {
+    const before = await catalog.segment(policy.pipeline, step.segment as string);
+    const rewritten = await rewriteSegment(context, before);
+    tally.rewritten += rewritten.rows;
+    if (wants("transition")) tally.cooled += await coolDown(context, rewritten.segment);
+    return [];
+  }
+  // Its other partitions may still have to be archived: see `executeDrop`.
+  const isWhole = wants("drop");
+  if (isWhole && step.segment === null && !wants("export")) return [];
   const segments =
     step.segment === null
-      ? await exportPartition(context, step)
-      : [await catalog.segment(policy.pipeline, step.segment)];
+      ? await exportPartition(context, { ...partition, leaf: requireLeaf(source, step.leaf) })
+      : [await takeUp(context, step.segment, wants("reconcile"))];
   if (wants("export")) tally.exported += segments.reduce((sum, { rows }) => sum + rows, 0n);
+  const found: Drift[] = [];
   for (const exported of segments) {
     const segment = wants("seal") ? await sealSegment(context, exported) : exported;
-    if (wants("prune")) {
+    if (wants("prune") && segment.rowsUnpruned > segment.rowsQuarantined) {
       const { rows, drift } = await pruneSegment(context, segment);
       tally.pruned += rows;
-      tally.drift.push(...drift);
+      found.push(...drift);
     }
-    if (wants("transition")) tally.cooled += await coolDown(context, segment.segment);
+    if (wants("transition") && !isWhole) tally.cooled += await coolDown(context, segment.segment);
   }
+  return found;
 }
 
-/** A segment that drifted is not wholly pruned, and a small object is not worth a cold class: both stay as they are. */
+/** A segment as an earlier run left it; after a rebuild of the catalog its rows are looked for first. */
+async function takeUp<Tx>(
+  context: StageContext<Tx>,
+  segment: string,
+  reconciles: boolean,
+): Promise<SegmentRecord> {
+  const record = await context.catalog.segment(context.policy.pipeline, segment);
+  return reconciles ? await reconcileSegment(context, record) : record;
+}
+
+/** A segment that drifted is not whole, and a small object is not worth a cold class: both stay as they are. */
 async function coolDown<Tx>(context: StageContext<Tx>, segment: string): Promise<bigint> {
   const record = await context.catalog.segment(context.policy.pipeline, segment);
   const bytesMin = context.policy.cold?.objectBytesMin ?? context.coldBytesMin;
   if (record.state !== "cooling" && record.state !== "warm") return 0n;
   if (record.state === "warm" && (record.object?.bytes ?? 0n) < bytesMin) return 0n;
+  if (record.rowsSuperseded > 0n) return 0n;
   return (await transitionSegment(context, record)).rows;
 }

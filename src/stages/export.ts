@@ -5,62 +5,73 @@
  */
 import { FirnlineError } from "../errors.ts";
 import type { SegmentRecord } from "../catalog/port.ts";
-import { type DayUtc, formatDay } from "../rows/day.ts";
-import type { Bound, KeyRange } from "../rows/key-range.ts";
+import type { PartitionName } from "../hot/port.ts";
+import { formatDay } from "../rows/day.ts";
+import type { Bound } from "../rows/key-range.ts";
 import { encodeManifest } from "../segment/manifest.ts";
 import { objectLocator } from "../archive/locators.ts";
-import type { StageContext } from "./context.ts";
-import { ChunkQueue, SegmentBuild } from "./segment-build.ts";
+import { leafName, type StageContext } from "./context.ts";
+import { ChunkQueue, type ExportedRange, SegmentBuild } from "./segment-build.ts";
 
 /** 64 bits, so that ids differ even between clones that share a catalog sequence. */
-const ID_BYTES = 8;
+export const ID_BYTES = 8;
 
+/** With `replaces`, no rows are a result: what was archived is gone from the table. */
 export async function exportPartition<Tx>(
   context: StageContext<Tx>,
-  partition: { readonly rule: string; readonly day: DayUtc },
+  partition: PartitionName,
+  replaces = false,
 ): Promise<SegmentRecord[]> {
   const { hot, source, limits } = context;
-  return await hot.exportPartition(source, partition, limits.chunk, async ({ range, chunks }) => {
-    const queue = new ChunkQueue(chunks);
-    try {
-      const segments: SegmentRecord[] = [];
-      let from = range.from;
-      while ((await queue.peek()) !== null) {
-        const exported = await exportSegment(context, partition, range, from, queue);
-        segments.push(exported.record);
-        from = exported.end;
+  return await hot.exportPartition(
+    source,
+    partition,
+    limits.chunk,
+    async ({ range, chunks, fingerprint }) => {
+      const queue = new ChunkQueue(chunks);
+      try {
+        const segments: SegmentRecord[] = [];
+        let from = range.from;
+        while ((await queue.peek()) !== null) {
+          const request = { ...partition, range, from, fingerprint, replaces };
+          const exported = await exportSegment(context, request, queue);
+          segments.push(exported.record);
+          from = exported.end;
+        }
+        if (segments.length > 0 || replaces) return segments;
+      } finally {
+        await queue.close();
       }
-      if (segments.length > 0) return segments;
-    } finally {
-      await queue.close();
-    }
-    // Hazard 6: after a TRUNCATE a snapshot shows no rows. The plan counted some, so this is not an empty day.
-    throw new FirnlineError({
-      code: "E_SOURCE",
-      subject: `${source.table.schema}.${source.table.name} ${formatDay(partition.day)}`,
-      problem: "the rows that the plan counted are gone",
-      hint: "Was the table truncated or rewritten? Nothing was archived or deleted for this day; run again",
-    });
-  });
+      // Hazard 6: after a TRUNCATE a snapshot shows no rows. The plan counted some, so this is not an empty day.
+      throw new FirnlineError({
+        code: "E_SOURCE",
+        subject: `${source.table.schema}.${source.table.name} ${formatDay(partition.day)}`,
+        problem: "the rows that the plan counted are gone",
+        hint: "Was the table truncated or rewritten? Nothing was archived or deleted for this day; run again",
+      });
+    },
+  );
 }
 
 async function exportSegment<Tx>(
   context: StageContext<Tx>,
-  partition: { readonly rule: string; readonly day: DayUtc },
-  range: KeyRange,
-  from: Bound,
+  request: ExportedRange & { readonly replaces: boolean },
   queue: ChunkQueue,
 ): Promise<{ record: SegmentRecord; end: Bound }> {
   const { archive, catalog, failpoint, lease, policy, random, signal } = context;
   const { storageClass } = policy.warm;
+  const { rule, day, replaces } = request;
   const reserved = await catalog.reserveSegment(lease, {
-    ...partition,
+    leaf: leafName(request.leaf),
+    rule,
+    day,
+    replaces,
     storageClass,
     random: random(ID_BYTES),
   });
   failpoint("export.reserved");
   const { key } = objectLocator(policy.pipeline, reserved);
-  const build = new SegmentBuild(context, reserved.segment, partition, range, from);
+  const build = new SegmentBuild(context, reserved.segment, request);
   const created = await archive.create(key, build.object(queue), { storageClass, signal });
   if (created.outcome === "exists") {
     throw new FirnlineError({

@@ -141,8 +141,8 @@ export class Journal<Tx> {
       subject: key,
       problem,
       hint:
-        "Nothing was deleted. Is this database a copy, or was its control schema restored from a backup? " +
-        "Find out which database owns the archive before anything else runs",
+        "Nothing was deleted. `firnline verify` says how the two differ. Was this database, or its control schema, " +
+        "restored from a backup? `firnline catalog rebuild`. Is it a copy that is to go on? `firnline adopt`",
       op: "journal",
       key,
     });

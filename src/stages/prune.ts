@@ -6,22 +6,25 @@
  * Commit point: the transaction's COMMIT. A lost reply is no question: the chunk rows, locked by the next attempt, tell
  * whether it happened.
  */
+import { readManifest } from "../archived/read-chunks.ts";
 import type { SegmentRecord } from "../catalog/port.ts";
 import { FirnlineError } from "../errors.ts";
-import type { ChunkDelete, PruneOutcome } from "../hot/port.ts";
+import type { ChunkDelete, Leaf, PruneOutcome } from "../hot/port.ts";
+import type { LeafName } from "../segment/partition-key.ts";
 import { formatDay } from "../rows/day.ts";
 import { fromHex, toHex } from "../rows/hex.ts";
 import { columnDigest } from "../segment/digest.ts";
-import { decodeManifest, type Manifest, type ManifestChunk } from "../segment/manifest.ts";
+import type { Manifest, ManifestChunk } from "../segment/manifest.ts";
 import { type PruneVerdict, pruneVerdict } from "../segment/prune-guard.ts";
-import { manifestLocator, objectLocator } from "../archive/locators.ts";
+import { objectLocator } from "../archive/locators.ts";
 import { checkpoint, timestamp } from "../environment.ts";
-import type { StageContext } from "./context.ts";
-import { differs, hashObject, readVerified } from "../archive/read-object.ts";
+import { findLeaf, type StageContext } from "./context.ts";
+import { differs, hashObject } from "../archive/read-object.ts";
 import { withRetries } from "./retry.ts";
 
 export interface Drift {
   readonly segment: string;
+  readonly leaf: LeafName | null;
   readonly rule: string;
   readonly day: string;
   /** Chunk number, or null when the whole segment cannot be compared. */
@@ -44,18 +47,13 @@ export async function pruneSegment<Tx>(
   context: StageContext<Tx>,
   record: SegmentRecord,
 ): Promise<PruneResult> {
-  const { archive, catalog, failpoint, journal, newHash, policy, source, signal } = context;
+  const { catalog, failpoint, hot, journal, policy, source } = context;
   const { pipeline } = policy;
-  const manifestPin = record.manifest;
-  if (manifestPin === null) throw notSealed(record);
-  const locator = manifestLocator(pipeline, record);
-  const manifest = decodeManifest(
-    newHash,
-    await readVerified(archive, newHash, locator, manifestPin, signal),
-    locator.key,
-  );
-  if (manifest.fingerprint !== source.fingerprint) {
-    const reason = "the table's definition changed since the export; its rows stay hot";
+  const leaf = findLeaf(source, record.leaf);
+  if (leaf === null) throw leafGone(record);
+  const manifest = await readManifest({ ...context, pipeline }, record);
+  if (manifest.fingerprint !== (await hot.fingerprint(leaf))) {
+    const reason = "the table's definition changed since the export";
     return { rows: 0n, drift: [driftOf(record, null, reason)] };
   }
   if (record.state === "sealed") await journal.append({ type: "prune-started", segment: record.segment });
@@ -63,19 +61,25 @@ export async function pruneSegment<Tx>(
   const chunks = await catalog.chunks(pipeline, record.segment);
   const todo = chunks.filter(({ state }) => state === "sealed").map(({ chunk }) => chunk);
   await requireContent(context, record, manifest);
-  const result = await pruneChunks(context, record, manifest, todo);
+  const result = await pruneChunks(context, { record, leaf, manifest }, todo);
   await journal.publish();
   failpoint("prune.published");
   return result;
 }
 
+interface Sealed {
+  readonly record: SegmentRecord;
+  readonly leaf: Leaf;
+  readonly manifest: Manifest;
+}
+
 async function pruneChunks<Tx>(
   context: StageContext<Tx>,
-  record: SegmentRecord,
-  manifest: Manifest,
+  sealed: Sealed,
   todo: readonly number[],
 ): Promise<PruneResult> {
   const { clock, failpoint, limits, report, signal } = context;
+  const { record, manifest } = sealed;
   const drift: Drift[] = [];
   let rows = 0n;
   let size = 1;
@@ -84,7 +88,7 @@ async function pruneChunks<Tx>(
     checkpoint(signal);
     const batch = todo.slice(at, at + size);
     const startedMs = clock.monotonicMs();
-    const { outcome, refusal } = await pruneBatch(context, record, manifest, batch);
+    const { outcome, refusal } = await pruneBatch(context, sealed, batch);
     if (outcome === "refused") {
       // Nothing was deleted. Alone, a chunk shows whether it is the one that drifted; the others still go.
       if (batch.length > 1) size = 1;
@@ -108,44 +112,48 @@ async function pruneChunks<Tx>(
 
 async function pruneBatch<Tx>(
   context: StageContext<Tx>,
-  record: SegmentRecord,
-  manifest: Manifest,
+  { record, leaf, manifest }: Sealed,
   batch: readonly number[],
 ): Promise<{ outcome: PruneOutcome; refusal: string }> {
   const { catalog, clock, failpoint, hot, lease, limits, newHash, signal, source } = context;
-  const deletes = batch.map((chunk) => chunkDelete(manifest.chunks[chunk] as ManifestChunk));
+  const { fingerprint, predicate } = manifest;
+  const chunks = batch.map((chunk) => chunkDelete(manifest.chunks[chunk] as ManifestChunk));
   const rows = batch.reduce((sum, chunk) => sum + BigInt(manifest.chunks[chunk]?.rows ?? 0), 0n);
   let refusal = "many more rows, or much larger ones, came back than were archived";
   const outcome = await withRetries({ clock, attemptsMax: limits.attemptsMax, signal }, async () => {
     await requireObject(context, record, manifest);
-    return await hot.prune(source, manifest.predicate, deletes, {
-      before: async (tx) => {
-        const states = await catalog.lockChunks(tx, lease, record.segment, batch);
-        // Hazard 2: a COMMIT whose reply was lost is seen here, under lock, and not mistaken for drift.
-        if (states.every((state) => state === "pruned")) return "done";
-        if (states.every((state) => state === "sealed")) return "delete";
-        throw new FirnlineError({
-          code: "E_CATALOG",
-          subject: `segment ${record.segment}`,
-          problem: `chunks ${batch.join(", ")} are ${states.join(", ")}, expected sealed`,
-          hint: "Nothing was deleted; is another run at work",
-        });
+    return await hot.prune(
+      source,
+      { leaf, fingerprint, predicate, chunks },
+      {
+        before: async (tx) => {
+          const states = await catalog.lockChunks(tx, lease, record.segment, batch);
+          // Hazard 2: a COMMIT whose reply was lost is seen here, under lock, and not mistaken for drift.
+          if (states.every((state) => state === "pruned")) return "done";
+          if (states.every((state) => state === "sealed")) return "delete";
+          throw new FirnlineError({
+            code: "E_CATALOG",
+            subject: `segment ${record.segment}`,
+            problem: `chunks ${batch.join(", ")} are ${states.join(", ")}, expected sealed`,
+            hint: "Nothing was deleted; is another run at work",
+          });
+        },
+        judge: (index, deleted) => {
+          const chunk = batch[index] as number;
+          const { salts } = manifest.chunks[chunk] as ManifestChunk;
+          const digests = deleted.columns.map((column, at) =>
+            toHex(columnDigest(newHash, fromHex(salts[at] as string), column)),
+          );
+          const verdict: PruneVerdict = pruneVerdict(manifest, chunk, { rows: deleted.rows, digests });
+          if (verdict.verdict === "drift") refusal = verdict.reason;
+          return verdict.verdict === "proven";
+        },
+        after: async (tx) => {
+          await catalog.chunksPruned(tx, lease, record.segment, batch, rows, timestamp(clock));
+          failpoint("prune.deleted");
+        },
       },
-      judge: (index, deleted) => {
-        const chunk = batch[index] as number;
-        const { salts } = manifest.chunks[chunk] as ManifestChunk;
-        const digests = deleted.columns.map((column, at) =>
-          toHex(columnDigest(newHash, fromHex(salts[at] as string), column)),
-        );
-        const verdict: PruneVerdict = pruneVerdict(manifest, chunk, { rows: deleted.rows, digests });
-        if (verdict.verdict === "drift") refusal = verdict.reason;
-        return verdict.verdict === "proven";
-      },
-      after: async (tx) => {
-        await catalog.chunksPruned(tx, lease, record.segment, batch, rows, timestamp(clock));
-        failpoint("prune.deleted");
-      },
-    });
+    );
   });
   return { outcome, refusal };
 }
@@ -163,7 +171,7 @@ function chunkDelete(chunk: ManifestChunk): ChunkDelete {
  * Where neither a version nor an etag pins the bytes, as on a disk, HEAD would not see a flipped bit, and a segment may
  * have been sealed days ago. So its bytes are hashed once more before the first of its rows go (I1).
  */
-async function requireContent<Tx>(
+export async function requireContent<Tx>(
   context: StageContext<Tx>,
   record: SegmentRecord,
   manifest: Manifest,
@@ -178,7 +186,7 @@ async function requireContent<Tx>(
 }
 
 /** Hazard 14: objects have vanished after they were verified. Look again, right before the rows go. */
-async function requireObject<Tx>(
+export async function requireObject<Tx>(
   context: StageContext<Tx>,
   record: SegmentRecord,
   manifest: Manifest,
@@ -191,15 +199,17 @@ async function requireObject<Tx>(
   }
 }
 
-function driftOf(record: SegmentRecord, chunk: number | null, reason: string): Drift {
-  return { segment: record.segment, rule: record.rule, day: formatDay(record.dayFrom), chunk, reason };
+export function driftOf(record: SegmentRecord, chunk: number | null, reason: string): Drift {
+  const { segment, leaf, rule, dayFrom } = record;
+  return { segment, leaf, rule, day: formatDay(dayFrom), chunk, reason };
 }
 
-function notSealed(record: SegmentRecord): FirnlineError {
+/** A partition that somebody detached or dropped: whether its rows were meant to go is not ours to decide. */
+function leafGone({ segment, leaf }: SegmentRecord): FirnlineError {
   return new FirnlineError({
-    code: "E_CATALOG",
-    subject: `segment ${record.segment}`,
-    problem: `it is ${record.state} and has no manifest`,
-    hint: "Nothing was deleted; report it with the output of --debug",
+    code: "E_DETACH",
+    subject: `segment ${segment}`,
+    problem: `its table ${leaf?.schema}.${leaf?.name} is no partition of the source any more, and was not pruned`,
+    hint: "Attach it again, and the next run goes on. Nothing was deleted",
   });
 }

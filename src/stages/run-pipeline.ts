@@ -9,23 +9,26 @@
 import { requireOwner } from "../catalog/owner.ts";
 import type { PipelineRecord, RunState } from "../catalog/port.ts";
 import { type FirnlineError, FirnlineErrors, invariant, isFirnlineError } from "../errors.ts";
-import type { SourceTable } from "../hot/port.ts";
-import { lastColdDay, lastDueDay, makePlan, type Plan } from "../plan/plan.ts";
+import type { SourceTable, TableSize } from "../hot/port.ts";
+import { lastColdDay, lastDueDay, makePlan } from "../plan/plan.ts";
+import type { Plan, PlanInput } from "../plan/step.ts";
 import { policyFromJson, policyToJson } from "../policy/journaled.ts";
 import type { Policy } from "../policy/policy.ts";
-import type { EpochMicros } from "../rows/day.ts";
+import { dayOf, type EpochMicros, microsFromMs } from "../rows/day.ts";
 import { canonicalJson, type Json } from "../segment/canonical-json.ts";
 import type { Environment } from "../environment.ts";
-import type { StageContext } from "./context.ts";
-import { executeSteps, isTakenUp, Tally } from "./execute-steps.ts";
+import { leafName, type StageContext } from "./context.ts";
+import { executeSteps, isTakenUp, Tally, withoutDrop } from "./execute-steps.ts";
 import { Journal } from "./journal.ts";
 import { type LeaseRequest, startHeartbeat, takeLease } from "./lease.ts";
+import { plannedLeaves } from "./planned-leaves.ts";
 import type { Drift } from "./prune.ts";
 
 export interface RunOptions extends LeaseRequest {
   readonly asOf: EpochMicros;
   readonly backfill: boolean;
   readonly confirmSooner: boolean;
+  readonly retryQuarantined: boolean;
   readonly signal: AbortSignal;
 }
 
@@ -36,32 +39,53 @@ export interface RunSummary {
   readonly pruned: bigint;
   readonly deleted: bigint;
   readonly cooled: bigint;
+  /** Of the exported rows, those that were in the archive already and had changed since. */
+  readonly replaced: bigint;
+  /** Rows of segments that were written again without their superseded chunks. */
+  readonly rewritten: bigint;
+  /** Chunks that changed faster than they could be moved; they are quarantined. */
   readonly drift: readonly Drift[];
   /** Partitions that failed; their rows are where they were, and the next run tries again. */
   readonly failures: readonly FirnlineError[];
   readonly plan: Plan;
 }
 
+export type PlanRequest = Pick<RunOptions, "asOf" | "backfill" | "confirmSooner" | "retryQuarantined">;
+
 /** What `plan` prints and `run` executes. Reads, and changes nothing. */
 export async function planPipeline<Tx>(
   environment: Environment<Tx>,
   source: SourceTable,
-  options: Pick<RunOptions, "asOf" | "backfill" | "confirmSooner">,
+  options: PlanRequest,
 ): Promise<Plan> {
+  return makePlan(await readPlanInput(environment, source, options));
+}
+
+export async function readPlanInput<Tx>(
+  environment: Environment<Tx>,
+  source: SourceTable,
+  options: PlanRequest,
+): Promise<PlanInput> {
   const { catalog, coldBytesMin, hot, policy } = environment;
   const inventory = await hot.inventory(source, lastDueDay(policy, options.asOf));
   const hotDays = [...new Set(inventory.partitions.map(({ day }) => day))];
   const view = await catalog.view(policy.pipeline, lastColdDay(policy, options.asOf), hotDays);
-  return makePlan({
+  return {
     policy,
-    inventory,
+    inventory: {
+      rowBytes: inventory.rowBytes,
+      partitions: inventory.partitions.map((one) => ({ ...one, leaf: leafName(one.leaf) })),
+    },
+    leaves: plannedLeaves(source),
+    hasKey: source.keyColumns.length > 0,
     catalog: view,
     coldBytesMin,
     asOf: options.asOf,
     backfill: options.backfill,
     previous: journaledPolicy(view.pipeline),
     confirmSooner: options.confirmSooner,
-  });
+    retryQuarantined: options.retryQuarantined,
+  };
 }
 
 function journaledPolicy(record: PipelineRecord | null): Policy | null {
@@ -94,7 +118,8 @@ export async function runPipeline<Tx>(
     requireOwner(record, source.identity, archive.url);
     const context: StageContext<Tx> = {
       ...environment,
-      source,
+      // A run that has just ended may have dropped some of its partitions.
+      source: source.isPartitioned ? await hot.describe() : source,
       lease,
       journal: new Journal({ ...environment, lease, head: record.journal }),
       archiveId: record.archiveId,
@@ -129,15 +154,19 @@ async function execute<Tx>(
       writer: context.writer,
     });
     await journalPolicy(context, record);
-    const takenUp = plan.steps.filter(isTakenUp);
+    const takenUp = plan.steps.filter(isTakenUp).map(withoutDrop);
     await executeSteps(context, takenUp, tally);
+    let rest = plan.steps.slice(takenUp.length);
     if (takenUp.length > 0) {
       // I7: what an earlier run began comes first, and may have been all that kept a partition waiting.
-      const again = await planPipeline(context, context.source, options);
       const done = new Set(takenUp.map(({ segment }) => segment));
-      plan = { ...again, steps: [...takenUp, ...again.steps.filter(({ segment }) => !done.has(segment))] };
+      const again = await planPipeline(context, context.source, options);
+      // What failed a moment ago is for the next run; but a segment that was pruned may have to be rewritten now.
+      rest = again.steps.filter((step) => !(isTakenUp(step) && done.has(step.segment)));
+      plan = { ...again, steps: [...takenUp, ...rest] };
     }
-    await executeSteps(context, plan.steps.slice(takenUp.length), tally);
+    const hasReplaced = await executeSteps(context, rest, tally);
+    if (hasReplaced) plan = await settle(context, plan, options, tally);
     if (tally.failures.length > 0 && tally.rows === 0n) throw tally.failures[0];
   } catch (error) {
     const state = isFirnlineError(error, "E_INTERRUPTED") ? "interrupted" : "failed";
@@ -145,10 +174,30 @@ async function execute<Tx>(
     if (!isFirnlineError(error, "E_STALE")) await finish(context, summary(state), (error as Error).message);
     throw error;
   }
-  const partly = tally.drift.length > 0 || tally.failures.length > 0;
+  const needsPerson = plan.held.some((held) => held.needsPerson);
+  const partly = tally.drift.length > 0 || tally.failures.length > 0 || needsPerson;
   const done = summary(partly ? "partly" : "done");
   await finish(context, done, tally.failures[0]?.message ?? null);
   return done;
+}
+
+/** What an export of drifted rows leaves to do: segments to rewrite or to cool down, and quarantined rows to report. */
+async function settle<Tx>(
+  context: StageContext<Tx>,
+  plan: Plan,
+  options: RunOptions,
+  tally: Tally,
+): Promise<Plan> {
+  const again = await planPipeline(context, context.source, { ...options, retryQuarantined: false });
+  const known = new Set(plan.steps.flatMap(({ segment }) => segment ?? []));
+  const left = again.steps.filter(
+    ({ segment, stages }) =>
+      stages.includes("rewrite") ||
+      // A leaf that could not be dropped is for the next run.
+      (stages.includes("transition") && !stages.includes("drop") && !known.has(segment as string)),
+  );
+  await executeSteps(context, left, tally);
+  return { ...again, steps: [...plan.steps, ...left] };
 }
 
 async function finish<Tx>(
@@ -156,20 +205,39 @@ async function finish<Tx>(
   summary: RunSummary,
   error: string | null,
 ): Promise<void> {
-  const { exported, pruned, deleted, cooled, drift, failures } = summary;
-  await context.catalog.finishRun(context.lease, {
+  const { exported, pruned, deleted, cooled, replaced, drift, failures } = summary;
+  const { catalog, clock, lease } = context;
+  await catalog.finishRun(lease, {
     state: summary.state,
     summary: {
       exported: exported.toString(),
       pruned: pruned.toString(),
       deleted: deleted.toString(),
       cooled: cooled.toString(),
+      replaced: replaced.toString(),
       drift: drift.length,
       failures: failures.length,
     },
     error,
+    history: {
+      day: dayOf(microsFromMs(clock.now())),
+      archived: exported,
+      pruned,
+      deleted,
+      hot: summary.state === "done" || summary.state === "partly" ? await measured(context) : null,
+    },
   });
 }
+
+/** Null where the table cannot be looked at: a lock on it must not make a failure of a run that has done its work. */
+async function measured<Tx>({ hot, source }: StageContext<Tx>): Promise<TableSize | null> {
+  try {
+    return await hot.size(source);
+  } catch {
+    return null;
+  }
+}
+
 async function journalPolicy<Tx>(context: StageContext<Tx>, record: PipelineRecord): Promise<void> {
   const policy = policyToJson(context.policy) as unknown as Json & Record<string, never>;
   if (record.policy !== null && canonicalJson(record.policy as Json) === canonicalJson(policy)) return;

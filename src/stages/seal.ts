@@ -3,29 +3,40 @@
  * writer, and every column digest is taken again. Only then come the manifest and the journal entry `sealed`, which is
  * the archive's commit point; the catalog follows.
  */
+import { objectLocator } from "../archive/locators.ts";
+import type { Archive, Locator } from "../archive/port.ts";
+import { readBytes } from "../archive/read-object.ts";
+import { verifyObject } from "../archived/verify-object.ts";
 import type { SegmentRecord } from "../catalog/port.ts";
 import { FirnlineError } from "../errors.ts";
-import { decodeRowGroup, readLayout } from "../parquet/read-segment.ts";
-import { fromHex, toHex } from "../rows/hex.ts";
+import { toHex } from "../rows/hex.ts";
 import { manifestKey } from "../segment/archive-keys.ts";
-import { columnDigest } from "../segment/digest.ts";
-import { decodeManifest, type Manifest } from "../segment/manifest.ts";
-import { type ReadBack, type SealVerdict, sealVerdict } from "../segment/seal-verdict.ts";
-import type { Archive, Locator } from "../archive/port.ts";
-import { objectLocator } from "../archive/locators.ts";
-import { checkpoint } from "../environment.ts";
+import type { ChunksOf } from "../segment/journal.ts";
+import { decodeManifest } from "../segment/manifest.ts";
 import type { StageContext } from "./context.ts";
-import { hashObject, readBytes } from "../archive/read-object.ts";
+
+/** What the segment does to others: a new export replaces chunks that are still hot, a packed one holds pruned ones. */
+export type Replacing =
+  | { readonly supersedes: readonly ChunksOf[] }
+  | { readonly packs: readonly ChunksOf[] };
 
 export async function sealSegment<Tx>(
   context: StageContext<Tx>,
   record: SegmentRecord,
+  replacing: Replacing = { supersedes: [] },
 ): Promise<SegmentRecord> {
-  const { archive, catalog, failpoint, journal, lease, newHash, policy } = context;
+  const { archive, catalog, failpoint, journal, lease, newHash, policy, report } = context;
   const { pipeline } = policy;
   const draft = await catalog.draft(pipeline, record.segment);
   const manifest = decodeManifest(newHash, draft, manifestKey(pipeline, record.segment));
-  const verdict = await verify(context, record, manifest);
+  const verdict = await verifyObject(
+    {
+      ...context,
+      onProgress: (rows, bytes) => report({ stage: "seal", subject: record.segment, rows, bytes }),
+    },
+    objectLocator(pipeline, record),
+    manifest,
+  );
   failpoint("seal.read");
   if (verdict.verdict === "differs") {
     // Nothing refers to the object and its rows are still hot: give it up, the next run exports them anew.
@@ -52,8 +63,7 @@ export async function sealSegment<Tx>(
           bytes: BigInt(draft.length),
         };
   failpoint("seal.manifest");
-  await journal.append({
-    type: "sealed",
+  const sealed = {
     segment: record.segment,
     rule: record.rule,
     dayFrom: manifest.dayFrom,
@@ -63,72 +73,14 @@ export async function sealSegment<Tx>(
     manifest: { ...manifestPin, bytes: manifestPin.bytes.toString() },
     root: manifest.root,
     storageClass: record.storageClass,
-    supersedes: [],
-  });
+  };
+  await journal.append(
+    "packs" in replacing
+      ? { type: "packed", ...sealed, from: [...replacing.packs] }
+      : { type: "sealed", ...sealed, supersedes: [...replacing.supersedes] },
+  );
   failpoint("seal.sealed");
   return await catalog.segment(pipeline, record.segment);
-}
-
-/**
- * Damaged bytes may not even decode. That is a verdict like any other, or the segment would be taken up, and fail, for
- * ever. Bytes that are intact and do not decode are a fault of ours, and thrown.
- */
-async function verify<Tx>(
-  context: StageContext<Tx>,
-  record: SegmentRecord,
-  manifest: Manifest,
-): Promise<SealVerdict> {
-  const { archive, newHash, policy, signal } = context;
-  try {
-    return sealVerdict(manifest, await readBack(context, record, manifest));
-  } catch (error) {
-    // The store failed, or somebody asked to stop: nothing is known about the bytes.
-    if (signal.aborted || (error instanceof FirnlineError && error.code !== "E_FORMAT")) throw error;
-    const sha256 = await hashObject(archive, newHash, objectLocator(policy.pipeline, record), signal);
-    if (sha256 === manifest.object.sha256) throw error;
-    return { verdict: "differs", reason: error instanceof FirnlineError ? error.problem : String(error) };
-  }
-}
-
-/** Reads the object once from front to back, hashing every byte and decoding each row group on the way. */
-async function readBack<Tx>(
-  context: StageContext<Tx>,
-  record: SegmentRecord,
-  manifest: Manifest,
-): Promise<ReadBack> {
-  const { archive, newHash, report, signal } = context;
-  const object = objectLocator(context.policy.pipeline, record);
-  const head = await archive.head(object);
-  const bytes = head?.bytes ?? 0n;
-  if (bytes.toString() !== manifest.object.bytes) return { bytes, sha256: "", chunks: [] };
-  const layout = await readLayout(manifest, async (range) => await readBytes(archive, object, range, signal));
-  let hash = newHash();
-  let at = 0;
-  const hashUpTo = async (end: number): Promise<void> => {
-    for await (const piece of archive.read(object, { start: at, end }, signal)) hash = hash.update(piece);
-    at = end;
-  };
-  const chunks: { rows: number; digests: string[] }[] = [];
-  let rows = 0n;
-  for (const group of layout.rowGroups) {
-    checkpoint(signal);
-    if (group.start > at) await hashUpTo(group.start);
-    const piece = await readBytes(archive, object, group, signal);
-    hash = hash.update(piece);
-    at = group.end;
-    const decoded = await decodeRowGroup(manifest, layout, group, piece);
-    for (const [index, chunk] of decoded.entries()) {
-      const { salts } = manifest.chunks[group.chunkFrom + index] as Manifest["chunks"][number];
-      const digests = chunk.columns.map((column, at_) =>
-        toHex(columnDigest(newHash, fromHex(salts[at_] as string), column)),
-      );
-      chunks.push({ rows: chunk.rows, digests });
-      rows += BigInt(chunk.rows);
-    }
-    report({ stage: "seal", subject: record.segment, rows, bytes: BigInt(at) });
-  }
-  await hashUpTo(Number(bytes));
-  return { bytes, sha256: toHex(hash.digest()), chunks };
 }
 
 /** A manifest that is there already must be the very same: a crash came between its upload and its journal entry. */

@@ -4,9 +4,10 @@
  */
 import type { Pin } from "../archive/port.ts";
 import { invariant } from "../errors.ts";
-import type { ExportedChunk } from "../hot/port.ts";
+import type { ExportedChunk, PartitionName } from "../hot/port.ts";
+import type { Column } from "../rows/column.ts";
 import type { RawRows } from "../rows/copy-binary.ts";
-import { type DayUtc, formatDay } from "../rows/day.ts";
+import { formatDay } from "../rows/day.ts";
 import { toHex } from "../rows/hex.ts";
 import type { Bound, KeyRange } from "../rows/key-range.ts";
 import { columnDigest, SALT_BYTES } from "../segment/digest.ts";
@@ -44,34 +45,33 @@ export class ChunkQueue {
 /** A segment ends when it has so many exceptions; its manifest is some ten megabytes then. */
 const EXCEPTIONS_MAX = 50_000;
 
+/** Where a segment's rows come from. */
+export interface ExportedRange extends PartitionName {
+  /** The whole day; the chunks tile it. */
+  readonly range: KeyRange;
+  /** Where the segment's first chunk begins: the day's start, or where the last segment ended. */
+  readonly from: Bound;
+  /** Of the leaf's definition. */
+  readonly fingerprint: string;
+}
+
 type BuiltChunk = Omit<ManifestChunk, "exceptions">;
 
 export class SegmentBuild<Tx> {
   readonly #context: StageContext<Tx>;
   readonly #segment: string;
-  readonly #partition: { readonly rule: string; readonly day: DayUtc };
-  readonly #range: KeyRange;
+  readonly #exported: ExportedRange;
   readonly #chunks: BuiltChunk[] = [];
   readonly #exceptions: ManifestChunk["exceptions"][] = [];
   readonly #rowGroups: number[] = [];
   #exceptionCount = 0;
-  readonly #firstBound: Bound;
   rows = 0n;
   bytes = 0;
 
-  /** `from` is where the segment's first chunk begins: the day's start, or where the last segment ended. */
-  constructor(
-    context: StageContext<Tx>,
-    segment: string,
-    partition: { readonly rule: string; readonly day: DayUtc },
-    range: KeyRange,
-    from: Bound,
-  ) {
+  constructor(context: StageContext<Tx>, segment: string, exported: ExportedRange) {
     this.#context = context;
     this.#segment = segment;
-    this.#partition = partition;
-    this.#range = range;
-    this.#firstBound = from;
+    this.#exported = exported;
   }
 
   /** Large enough, as an object or as a manifest: both are held in memory by somebody (I10). */
@@ -85,19 +85,16 @@ export class SegmentBuild<Tx> {
 
   /** Where the next segment begins. */
   get end(): Bound {
-    return this.#chunks.at(-1)?.to ?? this.#firstBound;
+    return this.#chunks.at(-1)?.to ?? this.#exported.from;
   }
 
   /** The object's bytes. Ends when the queue is empty or the segment is large enough. */
   async *object(queue: ChunkQueue): AsyncGenerator<Uint8Array, void, undefined> {
     const { source, failpoint, report, policy } = this.#context;
-    const encoder = this.#context.newEncoder(source.columns, {
-      "firnline.pipeline": policy.pipeline,
-      "firnline.segment": this.#segment,
-      "firnline.postgres_types": JSON.stringify(
-        Object.fromEntries(source.columns.map(({ name, type }) => [name, type])),
-      ),
-    });
+    const encoder = this.#context.newEncoder(
+      source.columns,
+      footerMetadata(policy.pipeline, this.#segment, source.columns),
+    );
     while (!this.#isFull && (await queue.peek()) !== null) {
       const group = await this.#collectRowGroup(queue);
       const encoded = await encoder.rowGroup(group);
@@ -124,7 +121,7 @@ export class SegmentBuild<Tx> {
       const chunk = await queue.take();
       const following = await queue.peek();
       group.push(chunk.rows);
-      this.#addChunk(chunk, following?.first ?? this.#range.to);
+      this.#addChunk(chunk, following?.first ?? this.#exported.range.to);
       rows += chunk.rows.rows;
       bytes += size;
     }
@@ -136,7 +133,7 @@ export class SegmentBuild<Tx> {
     const salts = chunk.rows.columns.map(() => random(SALT_BYTES));
     this.#chunks.push({
       segment: this.#segment,
-      day: formatDay(this.#partition.day),
+      day: formatDay(this.#exported.day),
       rows: chunk.rows.rows,
       from: this.end,
       to,
@@ -150,20 +147,21 @@ export class SegmentBuild<Tx> {
 
   manifest(pin: Pin): Manifest {
     const { archiveId, lease, newHash, policy, source, writer, clock } = this.#context;
-    const day = formatDay(this.#partition.day);
-    const rule = source.rules.find(({ name }) => name === this.#partition.rule);
+    const { leaf, rule, fingerprint } = this.#exported;
+    const day = formatDay(this.#exported.day);
+    const { predicate } = source.rules.find(({ name }) => name === rule) ?? { predicate: null };
     const withoutRoot: Omit<Manifest, "root"> = {
       format: MANIFEST_FORMAT,
       archiveId,
       pipeline: policy.pipeline,
       segment: this.#segment,
-      rule: this.#partition.rule,
-      predicate: rule?.predicate ?? null,
+      rule,
+      predicate,
       dayFrom: day,
       dayTo: day,
-      table: { schema: source.table.schema, name: source.table.name, oid: source.table.oid },
+      table: { schema: leaf.schema, name: leaf.name, oid: leaf.oid },
       source: source.identity,
-      fingerprint: source.fingerprint,
+      fingerprint,
       time: { column: source.columns[source.timeColumn]?.name as string, zone: source.zone },
       key: source.keyColumns.map((index) => source.columns[index]?.name as string),
       columns: source.columns.map((column) => ({ ...column })),
@@ -178,4 +176,19 @@ export class SegmentBuild<Tx> {
     };
     return { ...withoutRoot, root: manifestRoot(newHash, withoutRoot) };
   }
+}
+
+/** What the Parquet footer says besides the columns. */
+export function footerMetadata(
+  pipeline: string,
+  segment: string,
+  columns: readonly Column[],
+): Record<string, string> {
+  return {
+    "firnline.pipeline": pipeline,
+    "firnline.segment": segment,
+    "firnline.postgres_types": JSON.stringify(
+      Object.fromEntries(columns.map(({ name, type }) => [name, type])),
+    ),
+  };
 }

@@ -24,7 +24,7 @@ const ROWS = `INSERT INTO audit
 const rows = Number(process.argv[2] ?? 1_000_000);
 const folder = await mkdtemp(join(tmpdir(), "firnline-memory-"));
 try {
-  await using server = await startEmbeddedPostgres({ settings: { max_wal_size: "4GB" } });
+  await using server = await startEmbeddedPostgres({ durable: true, settings: { max_wal_size: "4GB" } });
   const client = new pg.Client({ connectionString: server.url() });
   await client.connect();
   await client.query(`CREATE TABLE audit (id bigint PRIMARY KEY, ts timestamptz NOT NULL, actor uuid, action text,

@@ -2,7 +2,13 @@
 import { readFile } from "node:fs/promises";
 import { describe, expect, it } from "vitest";
 import { readArguments } from "../../src/cli/arguments.ts";
+import { adopt } from "../../src/cli/commands/adopt.ts";
+import { catalog } from "../../src/cli/commands/catalog.ts";
+import { collect } from "../../src/cli/commands/collect.ts";
+import { verify } from "../../src/cli/commands/verify.ts";
 import { demo } from "../../src/cli/commands/demo.ts";
+import { doctor } from "../../src/cli/commands/doctor.ts";
+import { init } from "../../src/cli/commands/init.ts";
 import { migrate } from "../../src/cli/commands/migrate.ts";
 import { plan } from "../../src/cli/commands/plan.ts";
 import { retrieve } from "../../src/cli/commands/retrieve.ts";
@@ -11,7 +17,7 @@ import { status } from "../../src/cli/commands/status.ts";
 import { commandHelp, generalHelp } from "../../src/cli/help.ts";
 import { firnline } from "./command-line.ts";
 
-const COMMANDS = [migrate, plan, run, status, retrieve, demo];
+const COMMANDS = [init, doctor, migrate, plan, run, status, retrieve, verify, catalog, adopt, collect, demo];
 const COLUMNS_MAX = 100;
 
 const golden = (name: string): string => `../golden/help-${name}.txt`;

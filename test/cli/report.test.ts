@@ -97,6 +97,30 @@ describe("several errors", () => {
 });
 
 describe("what Postgres and its driver throw", () => {
+  it.each([
+    // PostgreSQL 18, 15, and where a value is assembled in memory.
+    [
+      "54000",
+      "string buffer exceeds maximum allowed length (1073741823 bytes)",
+      "Cannot enlarge string buffer containing 600000053 bytes by 600000000 more bytes.",
+    ],
+    [
+      "54000",
+      "out of memory",
+      "Cannot enlarge string buffer containing 600000053 bytes by 600000000 more bytes.",
+    ],
+    ["XX000", "invalid memory alloc request size 1200000072", undefined],
+  ])("a row over 1 GB is a type that cannot be moved (%s %s)", (code, message, detail) => {
+    const thrown = databaseError(Object.assign(new Error(message), { code, detail }), "export");
+    expect(thrown).toMatchObject({ code: "E_TYPE", retryable: false });
+    expect(thrown.message).toMatch(/A row is larger than the 1 GB that Postgres can send at once; .+\.$/);
+    const other = databaseError(
+      Object.assign(new Error("target lists can have at most 1664 entries"), { code: "54011" }),
+      "x",
+    );
+    expect(other.code).toBe("E_DATABASE");
+  });
+
   it("a host with several addresses says why each failed", () => {
     const refused = (address: string): Error => new Error(`connect ECONNREFUSED ${address}:5432`);
     const both = Object.assign(new AggregateError([refused("::1"), refused("127.0.0.1")]), {

@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { backlogOf, statusJson, statusText, tiersOf } from "../../src/cli/status-text.ts";
 import type { RunRecord, TierTotals } from "../../src/catalog/port.ts";
-import type { Held, Step } from "../../src/plan/plan.ts";
+import type { Held, Step } from "../../src/plan/step.ts";
 import { type EpochMicros, type EpochMs, parseDay, parseInstant } from "../../src/rows/day.ts";
 import { SEGMENT_STATES } from "../../src/segment/state.ts";
 import type { Status } from "../../src/pipeline.ts";
@@ -33,6 +33,8 @@ function status(changes: Partial<Status> & { steps?: Step[]; held?: Held[] } = {
 function totals(state: TierTotals["state"], rows: bigint, rowsPruned: bigint, day: string): TierTotals {
   return {
     state,
+    storageClass: "STANDARD",
+    isSmall: false,
     segments: 2,
     rows,
     rowsPruned,
@@ -43,7 +45,8 @@ function totals(state: TierTotals["state"], rows: bigint, rowsPruned: bigint, da
 }
 
 function step(stages: Step["stages"], day: string, segment: string | null): Step {
-  return { stages, rule: "default", day: parseDay(day), segment, rows: 1n, bytes: 1n, reason: "why" };
+  const partition = { leaf: null, rule: "default", day: parseDay(day) };
+  return { stages, ...partition, replaces: false, segment, rows: 1n, bytes: 1n, reason: "why" };
 }
 
 function run(changes: Partial<RunRecord>): RunRecord {
@@ -121,7 +124,16 @@ describe("the backlog", () => {
         step(["export", "seal", "prune"], "2026-01-29", null),
         step(["transition"], "2025-01-01", "s4"),
       ],
-      held: [{ rule: "default", day: parseDay("2026-01-29"), rows: 1n, reason: "why" }],
+      held: [
+        {
+          leaf: null,
+          rule: "default",
+          day: parseDay("2026-01-29"),
+          rows: 1n,
+          reason: "why",
+          needsPerson: false,
+        },
+      ],
     });
     expect(backlogOf(waiting)).toEqual({ overdueDays: 2, unfinishedSegments: 3, dueForCold: 1, held: 1 });
     expect(statusText(waiting).slice(6, 8)).toEqual([

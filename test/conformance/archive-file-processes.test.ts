@@ -6,7 +6,7 @@ import path from "node:path";
 
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { type FileArchive } from "../../src/archive/file/file-archive.ts";
+import type { Archive } from "../../src/archive/port.ts";
 import type { EpochMs } from "../../src/rows/day.ts";
 import { CHILD, start } from "./archive/child-process.ts";
 import { leftoversOf, openAt, openHandlesBelow, START, temporaryFolder } from "./archive/file-folder.ts";
@@ -25,7 +25,7 @@ import {
 
 let home: string;
 let root: string;
-let archive: FileArchive;
+let archive: Archive;
 
 beforeEach(async () => {
   home = await temporaryFolder();

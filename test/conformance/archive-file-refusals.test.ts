@@ -1,11 +1,11 @@
 /** What a file archive refuses: symbolic links, and what the operating system refuses it. */
 import { spawnSync } from "node:child_process";
-import { lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, lstat, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from "node:fs/promises";
 import path from "node:path";
 
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { type FileArchive } from "../../src/archive/file/file-archive.ts";
+import type { Archive } from "../../src/archive/port.ts";
 import { ioFailure, linkFailure } from "../../src/archive/file/io-failure.ts";
 import { sidecarOf } from "../../src/archive/file/sidecar.ts";
 import type { EpochMs } from "../../src/rows/day.ts";
@@ -14,7 +14,7 @@ import { at, bytesOf, created, DAY_MS, failureOf, keysOf, readAll } from "./arch
 
 let home: string;
 let root: string;
-let archive: FileArchive;
+let archive: Archive;
 
 beforeEach(async () => {
   home = await temporaryFolder();
@@ -101,6 +101,38 @@ describe("symbolic links", () => {
   test.skipIf(!onLinux)("a pipe is refused without waiting for its other end", async () => {
     expect(spawnSync("mkfifo", [path.join(root, "a/pipe")]).status).toBe(0);
     for (const work of everything("a/pipe")) expect((await failureOf(work())).code).toBe("E_ARCHIVE");
+  });
+});
+
+describe("what examine finds", () => {
+  test("a root that is not there yet is the first create's business", async () => {
+    expect(await openAt(path.join(home, "a/b/c")).examine()).toMatchObject({ findings: [] });
+    expect(await readdir(home)).toEqual([]);
+    await mkdir(root);
+  });
+
+  test.each(["file", "file/archive", "file/a/b"])("a file in the way: %s", async (folder) => {
+    await writeFile(path.join(home, "file"), "x");
+    const misplaced = openAt(path.join(home, folder));
+    const { bytesFree, findings } = await misplaced.examine();
+    expect(bytesFree).toBeNull();
+    expect(findings).toMatchObject([{ code: "E_ARCHIVE", subject: misplaced.url, op: "archive.examine" }]);
+    expect(findings[0]?.problem).toContain("a file, folder or link stands where something else belongs");
+  });
+
+  test.skipIf(process.geteuid === undefined)("a folder that may not be written", async () => {
+    await mkdir(root);
+    await chmod(root, 0o555);
+    // Nothing is forbidden to root.
+    const isRoot = process.geteuid?.() === 0;
+    if (isRoot) await chmod(home, 0o755).then(() => process.seteuid?.(65_534));
+    try {
+      const { findings } = await archive.examine();
+      expect(findings).toMatchObject([{ code: "E_ARCHIVE", retryable: false }]);
+      expect(findings[0]?.message).toMatch(/the operating system does not allow it \(EACCES.+write access/);
+    } finally {
+      if (isRoot) process.seteuid?.(0);
+    }
   });
 });
 

@@ -17,7 +17,8 @@ import path from "node:path";
 import { DuckDBInstance } from "@duckdb/node-api";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 
-import { type FileArchive, openFileArchive } from "../../src/archive/file/file-archive.ts";
+import { openFileArchive } from "../../src/archive/file/file-archive.ts";
+import type { Archive } from "../../src/archive/port.ts";
 import { sidecarOf } from "../../src/archive/file/sidecar.ts";
 import type { EpochMs } from "../../src/rows/day.ts";
 import { describeArchive } from "./archive.ts";
@@ -57,7 +58,7 @@ describeArchive("file", async () => {
 
 let home: string;
 let root: string;
-let archive: FileArchive;
+let archive: Archive;
 
 beforeEach(async () => {
   home = await temporaryFolder();

@@ -1,8 +1,7 @@
 /** Fault matrix, lines 10 and 11: a run that is stopped while it holds the lease, or while it holds locks. */
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
-import { FAILPOINTS } from "../../src/failpoint.ts";
 import { isFirnlineError } from "../../src/errors.ts";
-import { createBusyDays, DELETABLE } from "../support/busy-days.ts";
+import { BUSY_FAILPOINTS, copyBusyDays, createBusyDays, DELETABLE } from "../support/busy-days.ts";
 import { expectNothingLost, expectSettled, readJournal, readRows, readTiers } from "../support/oracle.ts";
 import type { FirnlineProcess } from "../support/firnline-process.ts";
 import type { Scenario } from "../support/scenario.ts";
@@ -15,7 +14,7 @@ let undisturbed: unknown;
 
 beforeAll(async () => {
   template = await createBusyDays();
-  await using scenario = await template.copy();
+  await using scenario = await copyBusyDays(template);
   expect(await scenario.spawnRun().ended).toMatchObject({ code: 0 });
   undisturbed = await readTiers(scenario);
 });
@@ -47,9 +46,9 @@ const expireLease = async (scenario: Scenario): Promise<unknown> =>
   await scenario.query("UPDATE firnline.pipeline SET lease_expires_at = now() - interval '1 second'");
 
 describe("a run that was stopped past its lease", () => {
-  const points = FAILPOINTS.filter((name) => !LOCKED.some((locked) => locked === name));
+  const points = BUSY_FAILPOINTS.filter((name) => !LOCKED.some((locked) => locked === name));
   test.concurrent.each(points)("at %s changes nothing once another has taken over", async (name) => {
-    await using scenario = await template.copy();
+    await using scenario = await copyBusyDays(template);
     await using stopped = await pauseAt(scenario, `${name}:pause`);
     await expireLease(scenario);
     expect((await scenario.run()).state).toBe("done");
@@ -73,7 +72,7 @@ describe("a run that was stopped past its lease", () => {
     ["journal.created:pause@5", "journal.enqueued:pause@2"],
     ["transition.requested:pause", "transition.moved:pause"],
   ])("at %s does no harm to the one that took over and is at %s", async (older, newer) => {
-    await using scenario = await template.copy();
+    await using scenario = await copyBusyDays(template);
     await using first = await pauseAt(scenario, older);
     await expireLease(scenario);
     await using second = await pauseAt(scenario, newer);
@@ -87,7 +86,7 @@ describe("a run that was stopped past its lease", () => {
   });
 
   test.concurrent("is left alone until the lease has really expired", async () => {
-    await using scenario = await template.copy();
+    await using scenario = await copyBusyDays(template);
     await using stopped = await pauseAt(scenario, "prune.committed:pause", { FIRNLINE_LEASE_SECONDS: "3" });
     // Its process lives, so that nobody may take it for dead.
     const problem = expect.stringContaining(`process ${stopped.pid}`);
@@ -110,7 +109,7 @@ describe("a run that was stopped past its lease", () => {
   });
 
   test.concurrent("goes on when nobody took over", async () => {
-    await using scenario = await template.copy();
+    await using scenario = await copyBusyDays(template);
     await using stopped = await pauseAt(scenario, "prune.committed:pause");
     await expireLease(scenario);
     stopped.resume();
@@ -119,7 +118,7 @@ describe("a run that was stopped past its lease", () => {
   });
 
   test.concurrent("is not taken for dead because its host is another one", async () => {
-    await using scenario = await template.copy();
+    await using scenario = await copyBusyDays(template);
     const killed = await scenario.spawnRun({ FIRNLINE_FAILPOINT: "prune.committed:kill" }).ended;
     expect(killed.signal).toBe("SIGKILL");
     await scenario.query(
@@ -134,7 +133,7 @@ describe("a run that was stopped past its lease", () => {
 
 describe("a run that was stopped while it deletes", () => {
   test.concurrent.each(LOCKED)("at %s keeps others out, until the server throws it out", async (name) => {
-    await using scenario = await template.copy();
+    await using scenario = await copyBusyDays(template);
     await using stopped = await pauseAt(scenario, `${name}:pause`, { FIRNLINE_LEASE_SECONDS: "3" });
     const rows = await scenario.count();
     // Its lease holds, or it has expired and the locks hold: either is said, and nothing happens.
@@ -157,7 +156,7 @@ describe("a run that was stopped while it deletes", () => {
   });
 
   test.concurrent.each(LOCKED)("at %s goes on where it was when it wakes in time", async (name) => {
-    await using scenario = await template.copy();
+    await using scenario = await copyBusyDays(template);
     await using stopped = await pauseAt(scenario, `${name}:pause`);
     expect(await scenario.spawnRun().ended).toMatchObject({ code: 11 });
     stopped.resume();

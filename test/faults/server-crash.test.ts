@@ -36,17 +36,41 @@ describe("a server that is killed", () => {
 });
 
 describe("a prepared transaction", () => {
-  test("that inserts into a day which is pruned meanwhile is seen once it is committed", async () => {
-    await using scenario = await Scenario.create();
-    await scenario.insert(auditRows("2026-01-10", 1, 60));
+  const prepare = async (scenario: Scenario): Promise<void> => {
     await scenario.query(
       `BEGIN; INSERT INTO public.audit_logs VALUES (1000, '2026-01-10 12:00+00', 'prepared');
        INSERT INTO truth.rows VALUES (1000, '2026-01-10 12:00+00', 'prepared'); PREPARE TRANSACTION '${scenario.database}'`,
     );
-    expect(moved(await scenario.run())).toEqual({ ...NOTHING, exported: 60, pruned: 60 });
+  };
+
+  test("that inserts into a day which is pruned meanwhile is seen once it is committed", async () => {
+    await using scenario = await Scenario.create();
+    await scenario.insert(auditRows("2026-01-10", 1, 60));
+    await using run = scenario.spawnRun({ FIRNLINE_FAILPOINT: "seal.read:pause" });
+    await run.stopped();
+    await prepare(scenario);
+    run.resume();
+    expect(await run.ended).toMatchObject({ code: 0 });
+    expect(await scenario.count()).toBe(0);
     await scenario.query(`COMMIT PREPARED '${scenario.database}'`);
     await expectNothingLost(scenario);
     expect(moved(await scenario.run())).toEqual({ ...NOTHING, exported: 1, pruned: 1 });
     await expectNothingLost(scenario);
+  });
+
+  test("that nobody ends stops a run before it writes anything", async () => {
+    await using scenario = await Scenario.create();
+    await scenario.insert(auditRows("2026-01-10", 1, 60));
+    await prepare(scenario);
+    try {
+      await expect(scenario.run()).rejects.toThrow(
+        /^E_SERVER public\.audit_logs: prepared transaction '\w+' of /,
+      );
+      expect(await scenario.count()).toBe(60);
+      expect(await scenario.count("true", "firnline.pipeline")).toBe(0);
+    } finally {
+      await scenario.query(`ROLLBACK PREPARED '${scenario.database}'`);
+    }
+    expect(moved(await scenario.run())).toEqual({ ...NOTHING, exported: 60, pruned: 60 });
   });
 });

@@ -5,7 +5,7 @@ import type { LeaseAnswer } from "../../src/catalog/port.ts";
 import { acquireLease } from "../../src/catalog/postgres/lease.ts";
 import type { Database, Transaction } from "../../src/postgres/database.ts";
 import type { EpochMicros } from "../../src/rows/day.ts";
-import { CatalogScene, LONG_MS, PIPELINE } from "./catalog-scene.ts";
+import { CatalogScene, LONG_MS, PIPELINE, QUIET_DAY } from "./catalog-scene.ts";
 
 let scene: CatalogScene;
 beforeEach(async () => {
@@ -235,6 +235,7 @@ describe("runs", () => {
         state,
         summary: { pruned: "1" },
         error: state === "failed" ? "why" : null,
+        history: QUIET_DAY,
       });
       await scene.catalog.releaseLease(lease);
     }
@@ -251,6 +252,7 @@ describe("runs", () => {
         state: "failed",
         summary: { pruned: "7" },
         error: `E_X ${run}`,
+        history: QUIET_DAY,
       });
       await scene.catalog.releaseLease(lease);
     }

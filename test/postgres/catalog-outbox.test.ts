@@ -196,8 +196,8 @@ describe("what a published event says comes true in the same transaction", () =>
       manifest: { versionId: "v1", sha256: hashOf(`manifest ${segment}`), bytes: 512n },
     });
     expect(await scene.catalog.chunks(PIPELINE, segment)).toEqual([
-      { chunk: 0, state: "sealed", rows: 10 },
-      { chunk: 1, state: "sealed", rows: 50 },
+      { chunk: 0, state: "sealed", rows: 10, wasPruned: false },
+      { chunk: 1, state: "sealed", rows: 50, wasPruned: false },
     ]);
     await expect(scene.catalog.draft(PIPELINE, segment)).rejects.toThrow(
       /^E_INTERNAL .* no draft of its manifest/,

@@ -1,7 +1,7 @@
 /** A control schema with one pipeline and a lease on it, and the steps that a run takes on it. */
 import { createHash, randomBytes } from "node:crypto";
 
-import type { Lease, SegmentRecord } from "../../src/catalog/port.ts";
+import type { Lease, RunOutcome, SegmentRecord } from "../../src/catalog/port.ts";
 import { migrate } from "../../src/catalog/postgres/migrate.ts";
 import { PostgresCatalog } from "../../src/catalog/postgres/postgres-catalog.ts";
 import type { Database, Transaction } from "../../src/postgres/database.ts";
@@ -14,6 +14,15 @@ export const PIPELINE = "audit_logs";
 export const AT = "2026-02-03T02:00:00.000Z";
 export const hashOf = (text: string): string => createHash("sha256").update(text).digest("hex");
 export const day = (text: string): DayUtc => parseDay(text);
+
+/** What a run that moved nothing adds to the history. */
+export const QUIET_DAY: RunOutcome["history"] = {
+  day: day("2026-02-03"),
+  archived: 0n,
+  pruned: 0n,
+  deleted: 0n,
+  hot: null,
+};
 
 const SOURCE = { systemIdentifier: "7400000000000000001", databaseOid: "5" };
 const HOLDER = { host: "h1", pid: 41, space: "s" };
@@ -75,8 +84,14 @@ export class CatalogScene implements AsyncDisposable {
   }
 
   async reserve(lease: Lease, on = "2026-01-03", rule = "default"): Promise<SegmentRecord> {
-    const options = { rule, day: day(on), storageClass: "STANDARD", random: randomBytes(8) };
-    return await this.catalog.reserveSegment(lease, options);
+    return await this.catalog.reserveSegment(lease, {
+      leaf: null,
+      rule,
+      day: day(on),
+      storageClass: "STANDARD",
+      random: randomBytes(8),
+      replaces: false,
+    });
   }
 
   /** A segment that is uploaded, with chunks of so many rows. */

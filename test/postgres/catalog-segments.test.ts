@@ -20,14 +20,17 @@ const chunkStates = async (segment: string): Promise<string[]> =>
 describe("a reserved segment", () => {
   it("has a fresh id, no object and no rows, and is exporting", async () => {
     const record = await scene.catalog.reserveSegment(lease, {
+      leaf: { oid: "16385", schema: "public", name: "logs_0001" },
       rule: "denied",
       day: day("0001-01-01"),
       storageClass: "STANDARD_IA",
       random: Uint8Array.from({ length: 8 }, (_, index) => index * 30),
+      replaces: true,
     });
     expect(record).toEqual({
       segment: "000000000001-001e3c5a7896b4d2",
       state: "exporting",
+      leaf: { oid: "16385", schema: "public", name: "logs_0001" },
       rule: "denied",
       dayFrom: day("0001-01-01"),
       dayTo: day("0001-01-01"),
@@ -35,7 +38,11 @@ describe("a reserved segment", () => {
       storageClass: "STANDARD_IA",
       object: null,
       manifest: null,
+      replaces: true,
       rowsUnpruned: 0n,
+      rowsQuarantined: 0n,
+      rowsUnknown: 0n,
+      rowsSuperseded: 0n,
     });
     expect(await scene.catalog.segment(PIPELINE, record.segment)).toEqual(record);
   });
@@ -66,9 +73,9 @@ describe("an uploaded segment", () => {
       rowsUnpruned: 6n,
     });
     expect(await scene.catalog.chunks(PIPELINE, segment)).toEqual([
-      { chunk: 0, state: "exported", rows: 3 },
-      { chunk: 1, state: "exported", rows: 1 },
-      { chunk: 2, state: "exported", rows: 2 },
+      { chunk: 0, state: "exported", rows: 3, wasPruned: false },
+      { chunk: 1, state: "exported", rows: 1, wasPruned: false },
+      { chunk: 2, state: "exported", rows: 2, wasPruned: false },
     ]);
     expect(new Uint8Array(await scene.catalog.draft(PIPELINE, segment))).toEqual(draft);
   });

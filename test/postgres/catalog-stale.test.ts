@@ -4,19 +4,22 @@ import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { Catalog, Lease } from "../../src/catalog/port.ts";
 import type { Transaction } from "../../src/postgres/database.ts";
 import type { EpochMicros } from "../../src/rows/day.ts";
-import { AT, CatalogScene, day, hashOf, LONG_MS, PIPELINE } from "./catalog-scene.ts";
+import { AT, CatalogScene, day, hashOf, LONG_MS, PIPELINE, QUIET_DAY } from "./catalog-scene.ts";
 
 /** Every method of the port; a new one does not compile before it is judged here. */
 const METHODS: Readonly<Record<keyof Catalog<Transaction>, "reads" | "under a lease" | "without a lease">> = {
+  examine: "reads",
   pipeline: "reads",
   view: "reads",
   totals: "reads",
   runs: "reads",
+  history: "reads",
   journalHead: "reads",
   pending: "reads",
   draft: "reads",
   segment: "reads",
   chunks: "reads",
+  replaceable: "reads",
   readable: "reads",
   readableNow: "reads",
   // It locks rows and changes none; the write that follows it checks the lease.
@@ -55,7 +58,7 @@ const WRITES: Readonly<Record<string, Write>> = {
   renewLease: async ({ catalog }, lease) => await catalog.renewLease(lease, LONG_MS),
   startRun: async ({ catalog }, lease) => await catalog.startRun(lease, asOf),
   finishRun: async ({ catalog }, lease) =>
-    await catalog.finishRun(lease, { state: "done", summary: {}, error: null }),
+    await catalog.finishRun(lease, { state: "done", summary: {}, error: null, history: QUIET_DAY }),
   enqueue: async ({ catalog }, lease, { pruning }) =>
     await catalog.enqueue(lease, { type: "prune-started", segment: pruning }, AT),
   published: async (scene, lease) => {

@@ -14,7 +14,14 @@ afterEach(async () => await scene[Symbol.asyncDispose]());
 
 describe("a view for a plan", () => {
   it("of a database without a control schema, or without the pipeline, is empty", async () => {
-    const empty = { pipeline: null, unfinished: [], dueForCold: [], archived: [], everMoved: false };
+    const empty = {
+      pipeline: null,
+      unfinished: [],
+      dueForRewrite: [],
+      dueForCold: [],
+      archived: [],
+      everMoved: false,
+    };
     expect(await scene.catalog.view("nowhere", day("2026-01-01"), [day("2026-01-01")])).toEqual(empty);
     await scene.database.query("DROP SCHEMA firnline CASCADE");
     expect(await scene.catalog.view(PIPELINE, day("2026-01-01"), [day("2026-01-01")])).toEqual(empty);
@@ -39,8 +46,8 @@ describe("a view for a plan", () => {
     expect(view.unfinished.map(({ segment }) => segment)).toEqual([cooling, pruning, exporting, uploaded]);
     expect(view.dueForCold.map(({ segment }) => segment)).toEqual([warm]);
     expect(view.archived.toSorted((left, right) => left.day - right.day)).toEqual([
-      { rule: "default", day: day("2026-01-01") },
-      { rule: "default", day: day("2026-01-02") },
+      { leaf: null, rule: "default", day: day("2026-01-01") },
+      { leaf: null, rule: "default", day: day("2026-01-02") },
     ]);
     expect(view.everMoved).toBe(true);
     expect(view.pipeline?.pipeline).toBe(PIPELINE);
@@ -74,6 +81,8 @@ describe("a view for a plan", () => {
     expect(totals).toEqual([
       {
         state: "pruning",
+        storageClass: "STANDARD",
+        isSmall: true,
         segments: 1,
         rows: 7n,
         rowsPruned: 2n,
@@ -83,6 +92,8 @@ describe("a view for a plan", () => {
       },
       {
         state: "warm",
+        storageClass: "STANDARD",
+        isSmall: true,
         segments: 2,
         rows: 35n,
         rowsPruned: 35n,

@@ -9,16 +9,17 @@ import type { NewSha256 } from "../../src/segment/digest.ts";
 
 export const newHash: NewSha256 = () => createHash("sha256");
 
+export const OPTIONS = {
+  applicationName: "firnline test",
+  connectionsMax: 3,
+  lockTimeoutMs: 10_000,
+  copySilenceMs: 10_000,
+  statementMs: 60_000,
+  idleInTransactionMs: 60_000,
+} as const;
+
 export function openDatabase(connectionString: string): Database {
-  return new Database({
-    connectionString,
-    applicationName: "firnline test",
-    connectionsMax: 3,
-    lockTimeoutMs: 10_000,
-    copySilenceMs: 10_000,
-    statementMs: 60_000,
-    idleInTransactionMs: 60_000,
-  });
+  return new Database({ ...OPTIONS, connectionString });
 }
 
 /** The hot port on `table` of schema public, with time `ts` and the primary key, unless `request` says another. */
@@ -26,6 +27,7 @@ export function hotOf(database: Database, table: string, request: Partial<Source
   return new PostgresHot({
     database,
     newHash,
+    listDetaching: async () => [],
     request: {
       table: { schema: "public", name: table },
       time: "ts",

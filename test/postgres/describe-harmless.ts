@@ -38,6 +38,9 @@ export const HARMLESS: Readonly<Record<string, Hazard>> = {
     sql: `${T} CREATE TABLE other (x int); CREATE PUBLICATION others FOR TABLE other`,
     after: "DROP PUBLICATION others",
   },
+  "a partitioned table": {
+    sql: `CREATE TABLE t (id bigint, ts timestamptz, PRIMARY KEY (id, ts)) PARTITION BY RANGE (ts)`,
+  },
   "row-level security that this role bypasses": { sql: `${T} ALTER TABLE t ENABLE ROW LEVEL SECURITY` },
   "SELECT and DELETE, and nothing else": { sql: `${T} GRANT SELECT, DELETE ON t TO %I`, asRole: true },
   "SELECT alone, when nothing is deleted": {

@@ -21,6 +21,9 @@ export interface Hazard {
 /** Of most tables: a primary key, a time and something to select by. */
 export const COLUMNS = "id bigint PRIMARY KEY, ts timestamptz NOT NULL, action text";
 export const T = `CREATE TABLE t (${COLUMNS});`;
+const SUBPARTITIONED = `CREATE TABLE t (id bigint, ts timestamptz, PRIMARY KEY (id, ts)) PARTITION BY RANGE (ts);
+  CREATE TABLE mid PARTITION OF t FOR VALUES FROM ('2026-01-01') TO ('2026-02-01') PARTITION BY RANGE (ts);
+  CREATE TABLE leaf PARTITION OF mid FOR VALUES FROM ('2026-01-01') TO ('2026-01-02');`;
 const keyless = (more: string): string =>
   `CREATE TABLE t (id bigint, ts timestamptz NOT NULL, action text${more});`;
 const rule = (when: string, name = "r"): Hazard => ({
@@ -53,9 +56,6 @@ export const HAZARDS: Readonly<Record<string, Hazard>> = {
   "a sequence": { sql: "CREATE SEQUENCE t" },
   "an index": { sql: "CREATE TABLE x (ts timestamptz); CREATE INDEX t ON x (ts)" },
   "a composite type": { sql: "CREATE TYPE t AS (id bigint, ts timestamptz)" },
-  "a partitioned table": {
-    sql: `CREATE TABLE t (id bigint, ts timestamptz, PRIMARY KEY (id, ts)) PARTITION BY RANGE (ts)`,
-  },
   "a partition": {
     sql: `CREATE TABLE parent (id bigint, ts timestamptz, PRIMARY KEY (id, ts)) PARTITION BY RANGE (ts);
       CREATE TABLE t PARTITION OF parent DEFAULT`,
@@ -65,6 +65,18 @@ export const HAZARDS: Readonly<Record<string, Hazard>> = {
   },
   "a table that others inherit from (hazard 9)": { sql: `${T} CREATE TABLE child (extra text) INHERITS (t)` },
   "an unlogged table": { sql: `CREATE UNLOGGED TABLE t (${COLUMNS})` },
+  "a partition that is unlogged": {
+    sql: `CREATE TABLE t (id bigint, ts timestamptz, PRIMARY KEY (id, ts)) PARTITION BY RANGE (ts);
+      CREATE UNLOGGED TABLE leaf PARTITION OF t DEFAULT`,
+  },
+  "a partition that is foreign": {
+    extension: "file_fdw",
+    sql: `CREATE EXTENSION IF NOT EXISTS file_fdw WITH SCHEMA public; CREATE SERVER files FOREIGN DATA WRAPPER file_fdw;
+      CREATE TABLE t (id bigint, ts timestamptz) PARTITION BY RANGE (ts);
+      CREATE FOREIGN TABLE leaf PARTITION OF t DEFAULT SERVER files OPTIONS (filename '/nothing')`,
+    request: { drops: "only" },
+    after: "DROP EXTENSION file_fdw CASCADE",
+  },
   "a table without columns": { sql: "CREATE TABLE t ()" },
 
   // E_KEY
@@ -143,6 +155,14 @@ export const HAZARDS: Readonly<Record<string, Hazard>> = {
     sql: `${T} ALTER TABLE t ENABLE ROW LEVEL SECURITY; ALTER TABLE t FORCE ROW LEVEL SECURITY; ALTER TABLE t OWNER TO %I`,
     asRole: true,
   },
+  "no USAGE of its schema": {
+    sql: `${T} GRANT SELECT, DELETE ON t TO %I; DO $$ BEGIN EXECUTE format('REVOKE ALL ON SCHEMA %I FROM PUBLIC', current_schema()); END $$;
+      DO $$ DECLARE grantee name; BEGIN
+        SELECT a.grantee::regrole::name INTO grantee FROM pg_namespace n, aclexplode(n.nspacl) a
+        WHERE n.nspname = current_schema() AND a.grantee <> n.nspowner LIMIT 1;
+        EXECUTE format('REVOKE ALL ON SCHEMA %I FROM %I', current_schema(), grantee); END $$`,
+    asRole: true,
+  },
   "no SELECT": { sql: `${T} GRANT DELETE ON t TO %I`, asRole: true },
   "SELECT on some columns only": { sql: `${T} GRANT SELECT (id, ts), DELETE ON t TO %I`, asRole: true },
   "no DELETE": { sql: `${T} GRANT SELECT ON t TO %I`, asRole: true },
@@ -160,6 +180,11 @@ export const HAZARDS: Readonly<Record<string, Hazard>> = {
     after: `DO $$ BEGIN EXECUTE format('GRANT TEMPORARY ON DATABASE %I TO PUBLIC', current_database()); END $$`,
   },
 
+  "no SELECT and no DELETE on a partition": {
+    sql: `${SUBPARTITIONED} GRANT SELECT, DELETE ON t TO %I`,
+    asRole: true,
+  },
+
   // E_SIDE_EFFECT
   "ON DELETE CASCADE": {
     sql: `${T} CREATE TABLE child (t_id bigint CONSTRAINT child_t REFERENCES t ON DELETE CASCADE)`,
@@ -169,6 +194,11 @@ export const HAZARDS: Readonly<Record<string, Hazard>> = {
   },
   "ON DELETE SET DEFAULT": {
     sql: `${T} CREATE TABLE child (t_id bigint DEFAULT 0 CONSTRAINT child_t REFERENCES t ON DELETE SET DEFAULT)`,
+  },
+  "names that need quoting, a key of two columns, and an action on one of them": {
+    sql: `CREATE TABLE t (a int, "b ON DELETE CASCADE" int, ts timestamptz NOT NULL, PRIMARY KEY (a, "b ON DELETE CASCADE"));
+      CREATE TABLE "a""; b" (x int, "y)" int, CONSTRAINT "t's; --" FOREIGN KEY (x, "y)") REFERENCES t
+        ON UPDATE CASCADE ON DELETE SET NULL (x) DEFERRABLE INITIALLY DEFERRED NOT VALID)`,
   },
   "a table that refers to itself": {
     sql: `${T} ALTER TABLE t ADD parent bigint CONSTRAINT t_parent REFERENCES t ON DELETE CASCADE`,
@@ -197,8 +227,25 @@ export const HAZARDS: Readonly<Record<string, Hazard>> = {
     after: "DROP PUBLICATION per_schema",
   },
 
+  "a publication of a partition in between": {
+    sql: `${SUBPARTITIONED} CREATE PUBLICATION between_leaves FOR TABLE mid`,
+    after: "DROP PUBLICATION between_leaves",
+  },
+  "a trigger on a partitioned table, which its partitions have as clones": {
+    sql: `${SUBPARTITIONED} CREATE FUNCTION log() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+      CREATE TRIGGER log AFTER DELETE ON t FOR EACH ROW EXECUTE FUNCTION log()`,
+  },
+  "a rule and a trigger on one leaf alone": {
+    sql: `${SUBPARTITIONED} CREATE FUNCTION log() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+      CREATE TRIGGER log AFTER DELETE ON leaf FOR EACH ROW EXECUTE FUNCTION log();
+      CREATE RULE soft AS ON DELETE TO leaf DO INSTEAD NOTHING`,
+  },
+  "a reference to a partitioned table, which its partitions have as clones": {
+    sql: `${SUBPARTITIONED} CREATE TABLE child (a bigint, b timestamptz, CONSTRAINT child_t FOREIGN KEY (a, b) REFERENCES t ON DELETE CASCADE)`,
+  },
+
   // E_POLICY
-  "prune: partitions on a table that has none": { sql: T, request: { wholePartitions: true } },
+  "prune: partitions on a table that has none": { sql: T, request: { drops: "only" } },
   "a time column that is not there": { sql: T, request: { time: "at" } },
   "a time column in another case": { sql: T, request: { time: "TS" } },
   "a time column of type date": { sql: "CREATE TABLE t (id bigint PRIMARY KEY, ts date NOT NULL)" },
@@ -218,6 +265,7 @@ export const HAZARDS: Readonly<Record<string, Hazard>> = {
   "a comment that hides the bracket": rule("action = 'x') --"),
   "another table": rule("other.x = 1"),
   "the table by its name": rule("t.action = 'x'"),
+  "a whole row, by a name that a scratch table might have": rule("firnline_predicate IS NULL"),
   "a column that is not there": rule("actoin = 'x'"),
   "a system column": rule("xmin = '1'::xid"),
   "a parameter": rule("action = $1"),

@@ -1,9 +1,16 @@
 /** Servers that Firnline refuses to work on. */
 import { describe, expect, it } from "vitest";
 
+import {
+  Database,
+  type QueryResult,
+  type Transaction,
+  type TransactionMode,
+} from "../../src/postgres/database.ts";
+import { dayStart, parseDay } from "../../src/rows/day.ts";
 import { judgeServer, type ServerFacts } from "../../src/hot/postgres/table-facts.ts";
 import { createDatabase, runAlone } from "../support/postgres.ts";
-import { hotOf, openDatabase } from "./connect.ts";
+import { hotOf, openDatabase, OPTIONS } from "./connect.ts";
 
 describe("a server that is not safe", () => {
   const facts: ServerFacts = {
@@ -27,6 +34,40 @@ describe("a server that is not safe", () => {
       "E_SERVER database app: the server is a standby. Connect to the primary.",
     ]);
     expect(messages({ version: 130_000, inRecovery: true, encoding: "SQL_ASCII" })).toHaveLength(3);
+  });
+
+  it("is asked for nothing that an old version does not have", async () => {
+    await using owned = await createDatabase();
+    await runAlone(owned.url, "CREATE TABLE public.t (id bigint PRIMARY KEY, ts timestamptz NOT NULL)");
+    const asked: string[] = [];
+    /** Says that it is PostgreSQL 14. */
+    class Old extends Database {
+      override async transaction<T>(
+        mode: TransactionMode,
+        op: string,
+        work: (tx: Transaction) => Promise<T>,
+      ): Promise<T> {
+        return await super.transaction(mode, op, async (tx) => {
+          const query = async (text: string, ...rest: [unknown[]?, string?]): Promise<QueryResult> => {
+            asked.push(text);
+            return await tx.query(
+              text.replaceAll("current_setting('server_version_num')", "'140022'"),
+              ...rest,
+            );
+          };
+          return await work({ query } as unknown as Transaction);
+        });
+      }
+    }
+    await using database = new Old({ ...OPTIONS, connectionString: owned.url });
+    const dueBefore = dayStart(parseDay("2026-01-01"));
+    const { advice, findings, source } = await hotOf(database, "t").examine({ hotDays: 30, dueBefore });
+    expect({ advice, source, messages: findings.map(({ message }) => message) }).toEqual({
+      advice: [],
+      source: null,
+      messages: [expect.stringMatching(/: the server is PostgreSQL 14\. Use PostgreSQL 15 or newer\.$/)],
+    });
+    expect(asked.join()).not.toMatch(/pg_publication_namespace|collation_actual_version/);
   });
 
   it.each([

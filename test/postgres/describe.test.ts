@@ -1,107 +1,50 @@
 /**
- * What Firnline refuses to touch, and in which words. Each hazardous table is really built; the exact messages are in
- * `test/golden/refusals.txt` (`vitest run -u` writes it anew; read the difference).
+ * What Firnline refuses to touch, in which words, and that what it says to do helps. Each hazardous table is really
+ * built; the exact messages are in `test/golden/refusals.txt` (`vitest run -u` writes it anew; read the difference).
  */
-import { randomBytes } from "node:crypto";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
-import { FirnlineErrors } from "../../src/errors.ts";
 import type { SourceTable } from "../../src/hot/port.ts";
 import { dayStart, parseDay } from "../../src/rows/day.ts";
-import { createDatabase, runAlone, type TestDatabase } from "../support/postgres.ts";
+import { createDatabase, type TestDatabase } from "../support/postgres.ts";
 import { connect, hotOf, openDatabase } from "./connect.ts";
+import { Cases, paste, refusalsOf, told } from "./describe-case.ts";
 import { HARMLESS } from "./describe-harmless.ts";
 import { type Hazard, HAZARDS } from "./describe-hazards.ts";
 
-/** Stands in the messages for the case's schema, the test's database and its role, which have other names each time. */
-const ROLE = `firnline_test_${randomBytes(6).toString("hex")}`;
 let owned: TestDatabase;
-/** The server's major version. */
-let version: number;
-/** Those that the server has to offer. */
-let extensions: ReadonlySet<string>;
+let cases: Cases;
 
 beforeAll(async () => {
   owned = await createDatabase();
-  const shown = await runAlone(owned.url, "SHOW server_version_num");
-  version = Math.floor(Number(shown.rows[0].server_version_num) / 10_000);
-  const offered = await runAlone(owned.url, "SELECT name FROM pg_available_extensions");
-  extensions = new Set(offered.rows.map((row: { name: string }) => row.name));
-  await runAlone(owned.url, `CREATE ROLE ${ROLE} LOGIN PASSWORD 'secret'`);
+  cases = await Cases.on(owned);
 });
-afterAll(async () => {
-  await runAlone(owned.url, `DROP OWNED BY ${ROLE}`);
-  await runAlone(owned.url, `DROP ROLE ${ROLE}`);
-  await owned[Symbol.asyncDispose]();
-});
-
-function urlOf(hazard: Hazard): string {
-  const url = new URL(owned.url);
-  if (hazard.asRole) [url.username, url.password] = [ROLE, "secret"];
-  return url.href;
-}
-
-let schemas = 0;
-
-/** Builds the table, and gives `look` the hot port on it. */
-async function onTable<T>(
-  hazard: Hazard,
-  look: (hot: ReturnType<typeof hotOf>, schema: string) => Promise<T>,
-): Promise<T> {
-  schemas += 1;
-  const schema = `case_${schemas}`;
-  await using client = await connect(owned.url);
-  await client.query(
-    `CREATE SCHEMA ${schema}; GRANT USAGE, CREATE ON SCHEMA ${schema} TO ${ROLE}; SET search_path = ${schema}`,
-  );
-  await client.query("SET allow_system_table_mods = on");
-  try {
-    if (hazard.sql !== "")
-      await client.query(
-        hazard.sql.replaceAll("%I", (found, at: number) => (isGrantee(hazard.sql, at) ? ROLE : found)),
-      );
-    await using database = openDatabase(urlOf(hazard));
-    const { table, ...request } = hazard.request ?? {};
-    const name = { schema: table?.schema || schema, name: table?.name ?? "t" };
-    return await look(hotOf(database, "t", { ...request, table: name }), schema);
-  } finally {
-    if (hazard.after !== undefined) await client.query(hazard.after);
-    await client.query(`DROP SCHEMA ${schema} CASCADE`);
-  }
-}
-
-/** Not the `%I` of a `format()` within the SQL. */
-const isGrantee = (sql: string, at: number): boolean => /(?:TO|FROM) $/.test(sql.slice(0, at));
-
-async function refusals(hazard: Hazard): Promise<string[]> {
-  return await onTable(hazard, async (hot, schema) => {
-    try {
-      await hot.describe();
-      return [];
-    } catch (error) {
-      if (!(error instanceof FirnlineErrors)) throw error;
-      return error.errors.map(({ message }) =>
-        message.replaceAll(schema, "app").replaceAll(owned.name, "DATABASE").replaceAll(ROLE, "ROLE"),
-      );
-    }
-  });
-}
+afterAll(async () => await cases?.[Symbol.asyncDispose]());
 
 describe("a table that must not be moved", () => {
   const found = new Map<string, string[]>();
 
   it.for(Object.entries(HAZARDS))(
-    "is refused with a code, a problem and a hint: %s",
+    "is refused with a code, a problem and a hint, and what is to be pasted cures it: %s",
     async ([title, hazard], { skip }) => {
-      if ((hazard.since ?? 0) > version) skip(`needs PostgreSQL ${hazard.since}`);
-      if (!extensions.has(hazard.extension ?? "plpgsql")) skip(`needs the extension ${hazard.extension}`);
-      const messages = await refusals(hazard);
-      found.set(title, messages);
-      expect(messages.length).toBeGreaterThan(0);
-      for (const message of messages) {
-        expect(message).toMatch(/^E_[A-Z_]+ [^:]+: .+\. .+[^.?]\.$/s);
-        expect(message).not.toMatch(/undefined|null\b|\n|E_INTERNAL|E_DATABASE/);
-      }
+      const lacking = cases.lacks(hazard);
+      if (lacking !== null) skip(lacking);
+      await cases.build(hazard, async ({ hot, schema, client }) => {
+        const findings = await refusalsOf(hot);
+        found.set(
+          title,
+          findings.map((one) => cases.masked(told(one), schema)),
+        );
+        expect(findings.length).toBeGreaterThan(0);
+        for (const { message } of findings) {
+          expect(message).toMatch(/^E_[A-Z_]+ [^:]+: .+\. .+[^.?]\.$/s);
+          expect(message).not.toMatch(/undefined|null\b|\n|E_INTERNAL|E_DATABASE/);
+        }
+        const curable = findings.filter(({ fix }) => fix.length > 0);
+        for (const { fix } of curable) await paste(client, fix);
+        const left = (await refusalsOf(hot)).map(({ message }) => message);
+        expect(left.filter((message) => curable.some((one) => one.message === message))).toEqual([]);
+      });
     },
   );
 
@@ -121,7 +64,7 @@ describe("a table that must not be moved", () => {
 
 describe("a table that looks dangerous and is not", () => {
   it.each(Object.entries(HARMLESS))("is taken: %s", async (_title, hazard) => {
-    expect(await refusals(hazard)).toEqual([]);
+    expect(await cases.build(hazard, async ({ hot }) => await refusalsOf(hot))).toEqual([]);
   });
 });
 
@@ -145,9 +88,9 @@ describe("rules", () => {
       { name: "default", when: null },
     ];
     const { sql } = HARMLESS["a plain table"] as Hazard;
-    const source = await onTable(
+    const source = await cases.build(
       { sql, request: { rules } },
-      async (hot): Promise<SourceTable> => await hot.describe(),
+      async ({ hot }): Promise<SourceTable> => await hot.describe(),
     );
     expect(source.rules.map(({ name }) => name)).toEqual(rules.map(({ name }) => name));
     return source.rules.map(({ predicate }) => predicate);
@@ -180,7 +123,7 @@ describe("rules", () => {
         ],
       },
     };
-    await onTable(hazard, async (hot, schema) => {
+    await cases.build(hazard, async ({ hot, schema }) => {
       const source = await hot.describe();
       await using client = await connect(owned.url);
       const count = async (predicate: string | null): Promise<number> =>
@@ -220,7 +163,7 @@ describe("looking", () => {
       },
     };
     for (const one of [hazard, bad]) {
-      await onTable(one, async (hot, schema) => {
+      await cases.build(one, async ({ hot, schema }) => {
         await using client = await connect(owned.url);
         const state = async (): Promise<unknown> => {
           const objects = await client.query(
@@ -251,7 +194,7 @@ describe("looking", () => {
     const hazard: Hazard = {
       sql: "CREATE TYPE mood AS ENUM ('sad', 'happy'); CREATE TABLE t (id bigint PRIMARY KEY, ts timestamptz NOT NULL, a text, b text, m mood)",
     };
-    await onTable(hazard, async (hot, schema) => {
+    await cases.build(hazard, async ({ hot, schema }) => {
       await using client = await connect(owned.url);
       await client.query(`SET search_path = ${schema}`);
       const fingerprint = async (): Promise<string> => (await hot.describe()).fingerprint;

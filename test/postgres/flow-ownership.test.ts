@@ -1,13 +1,12 @@
 /** Hazards 3 and 4, fault lines 18 to 22: a database that is not the one whose history the archive holds. */
-import { chown, cp, readdir, rm, stat } from "node:fs/promises";
-import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { startEmbeddedPostgres } from "../../src/demo/embedded-postgres.ts";
 import { isFirnlineError } from "../../src/errors.ts";
 import { Pipeline } from "../../src/pipeline.ts";
-import { migrateDatabase } from "../../src/wiring.ts";
 import { auditRows } from "../support/audit-rows.ts";
 import { archiveContents } from "../support/archive-damage.ts";
+import { backUpCatalog, loseCatalog, restoreCatalog } from "../support/control-schema.ts";
+import { copyDataDirectory } from "../support/data-directory.ts";
 import { expectNothingLost, expectSettled, readRows } from "../support/oracle.ts";
 import { at, AS_OF, instantOf, Scenario } from "../support/scenario.ts";
 
@@ -21,29 +20,6 @@ beforeAll(async () => {
 });
 
 afterAll(async () => await template[Symbol.asyncDispose]());
-
-const CATALOG = ["pipeline", "segment", "chunk", "draft", "outbox", "run", "retrieval", "pin"];
-
-/** The control schema as a backup has it. */
-async function backUp(scenario: Scenario): Promise<void> {
-  const copies = CATALOG.map((table) => `CREATE TABLE backup.${table} AS TABLE firnline.${table}`);
-  await scenario.query(["CREATE SCHEMA backup", ...copies].join("; "));
-}
-
-async function restore(scenario: Scenario): Promise<void> {
-  const inserts = CATALOG.map(
-    (table) => `INSERT INTO firnline.${table} OVERRIDING SYSTEM VALUE TABLE backup.${table}`,
-  );
-  const tables = CATALOG.map((table) => `firnline.${table}`).join(", ");
-  await scenario.query([`TRUNCATE ${tables}`, ...inserts].join("; "));
-}
-
-/** Gives a copied folder to the owner of the original, who may not be us. */
-async function chownLike(original: string, copy: string): Promise<void> {
-  const { uid, gid } = await stat(original);
-  for (const name of [".", ...(await readdir(copy, { recursive: true }))])
-    await chown(join(copy, name), uid, gid);
-}
 
 /** The run is refused with E_OWNER and changes neither rows nor archive. */
 async function expectRefused(
@@ -68,9 +44,9 @@ describe("a control schema that is older than the archive", () => {
   test("restored from a backup stops the run, again and again", async () => {
     await using scenario = await template.copy();
     await scenario.run({ asOf: "2026-02-10" });
-    await backUp(scenario);
+    await backUpCatalog(scenario);
     await scenario.run();
-    await restore(scenario);
+    await restoreCatalog(scenario);
     await scenario.insert(auditRows("2026-01-20", 3001, 30));
     for (let run = 0; run < 2; run += 1) {
       await expectRefused(scenario, async () => await scenario.run(), /another history|does not know/);
@@ -84,9 +60,9 @@ describe("a control schema that is older than the archive", () => {
     await using scenario = await template.copy();
     const failing = scenario.run({ environ: { FIRNLINE_FAILPOINT: "prune.committed:error" } });
     await expect(failing).rejects.toThrow("failpoint");
-    await backUp(scenario);
+    await backUpCatalog(scenario);
     await scenario.run();
-    await restore(scenario);
+    await restoreCatalog(scenario);
     await expectRefused(
       scenario,
       async () => await scenario.run(),
@@ -97,8 +73,7 @@ describe("a control schema that is older than the archive", () => {
   test("lost and made anew stops the run (fault 20)", async () => {
     await using scenario = await template.copy();
     await scenario.run({ asOf: "2026-02-10" });
-    await scenario.query("DROP SCHEMA firnline CASCADE");
-    await migrateDatabase(scenario.url, scenario.settings());
+    await loseCatalog(scenario);
     await expect(scenario.retrieve()).rejects.toMatchObject({ code: "E_CATALOG" });
     await expectRefused(scenario, async () => await scenario.run(), /does not know/);
     // Nothing says any more what is archived: an answer would be silently partial (I8).
@@ -144,9 +119,7 @@ describe("a copy of the database", () => {
     // A snapshot of the disk: the same system identifier, the same OIDs, the same catalog.
     await original.kill("SIGINT");
     await copy.kill("SIGINT");
-    await rm(copy.dataDirectory, { recursive: true });
-    await cp(original.dataDirectory, copy.dataDirectory, { recursive: true, preserveTimestamps: true });
-    await chownLike(original.dataDirectory, copy.dataDirectory);
+    await copyDataDirectory(original.dataDirectory, copy.dataDirectory);
     await Promise.all([original.restart(), copy.restart()]);
     const copyUrl = new URL(scenario.url);
     copyUrl.port = String(copy.port);

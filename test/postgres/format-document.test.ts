@@ -221,7 +221,7 @@ describe("FORMAT.md", () => {
       const reserved = quoted(
         section("## 12.").split("These names are reserved")[1]?.split(".\n")[0] as string,
       );
-      expect(reserved).toHaveLength(13);
+      expect(reserved).toHaveLength(7);
       expect(reserved.filter((name) => known.some(([type]) => type === name))).toEqual([]);
     });
 

@@ -24,6 +24,8 @@ describe("--where", () => {
     txt: ["text", ["a=b", "", "ä 'quoted' \"\\", "NULL"]],
     v3: ["varchar(3)", ["abc", "äöü"]],
     c5: ["character(5)", ["ab", "abcde"]],
+    bp: ["bpchar", ["ab ", "ab", "abcde"]],
+    code: ["public.code", ["ab", "abcde"]],
     mood: ["public.mood", ["calm", "it's"]],
     ip: ["inet", ["10.0.0.1/32", "fe80::1/64"]],
   };
@@ -31,6 +33,8 @@ describe("--where", () => {
   const MORE: Readonly<Record<string, readonly string[]>> = {
     v3: ["abcd", "abc "],
     c5: ["ab   ", "abcdef", "abcde "],
+    bp: ["ab   "],
+    code: ["ab   ", "abc"],
     d: ["1.5", "1.504", "01.50"],
     num: ["1.5", "1000000000000000000000000000000.0"],
     i4: [" 7", "8"],
@@ -45,7 +49,7 @@ describe("--where", () => {
   beforeAll(async () => {
     const list = Object.entries(COLUMNS).map(([name, [type]]) => `${name} ${type}`);
     scenario = await Scenario.create({
-      ddl: `CREATE TYPE public.mood AS ENUM ('calm', 'it''s');
+      ddl: `CREATE TYPE public.mood AS ENUM ('calm', 'it''s'); CREATE DOMAIN public.code AS character(5);
         CREATE TABLE public.audit_logs (id bigint PRIMARY KEY, ts timestamptz NOT NULL, ${list.join(", ")})`,
     });
     let id = 1;

@@ -3,6 +3,7 @@
  * fields, and the ranges that a chunk's bounds give when they are read back as SQL. If they disagreed anywhere, a row
  * would be in two chunks or in none.
  */
+import type { Leaf } from "../../src/hot/port.ts";
 import fc from "fast-check";
 import type pg from "pg";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -131,13 +132,14 @@ describe("rows with a key of type", () => {
     expect(rowsOf([sortRows(source, await copyOut(source, "md5(id::text)"))])).toEqual(rowsOf([expected]));
 
     // The export's, in chunks of few rows; and where each of them begins.
-    const partition = { rule: "default", day: parseDay(DAY) };
+    const leaf = source.leaves[0] as Leaf;
+    const partition = { leaf, rule: "default", day: parseDay(DAY) };
     const limits = { rowsMax: 2, bytesMax: 1 << 20 };
     const chunks = await hot.exportPartition(
       source,
       partition,
       limits,
-      async ({ range, chunks: exported }) => {
+      async ({ range, fingerprint, chunks: exported }) => {
         const found: { from: Bound; rows: RawRows }[] = [];
         for await (const { first, rows } of exported) {
           found.push({ from: found.length === 0 ? range.from : first, rows });
@@ -145,6 +147,7 @@ describe("rows with a key of type", () => {
         return found.map(({ from, rows }, at) => ({
           range: { from, to: found[at + 1]?.from ?? range.to },
           rows,
+          fingerprint,
         }));
       },
     );
@@ -152,8 +155,13 @@ describe("rows with a key of type", () => {
 
     // Postgres finds in each range just the chunk's rows, byte for byte, last chunk first.
     const backwards = chunks.toReversed();
-    const deletes = backwards.map(({ range }) => ({ range, rowsMax: 2, bytesMax: 1 << 20 }));
-    const outcome = await hot.prune(source, null, deletes, {
+    const sealed = {
+      leaf,
+      fingerprint: chunks[0]?.fingerprint as string,
+      predicate: null,
+      chunks: backwards.map(({ range }) => ({ range, rowsMax: 2, bytesMax: 1 << 20 })),
+    };
+    const outcome = await hot.prune(source, sealed, {
       before: async () => "delete",
       judge: (index, rows) => {
         expect(rowsOf([rows])).toEqual(rowsOf([backwards[index]?.rows as RawRows]));

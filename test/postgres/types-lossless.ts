@@ -7,7 +7,7 @@ import { pipeline } from "node:stream/promises";
 import type pg from "pg";
 import { from as copyFrom } from "pg-copy-streams";
 import { expect } from "vitest";
-import type { SourceTable } from "../../src/hot/port.ts";
+import type { Leaf, SourceTable } from "../../src/hot/port.ts";
 import type { PostgresHot } from "../../src/hot/postgres/postgres-hot.ts";
 import type { Database } from "../../src/postgres/database.ts";
 import { quoteIdentifier } from "../../src/postgres/quote.ts";
@@ -50,7 +50,7 @@ export interface Exported {
 /** All rows of `DAY`, in chunks of four. */
 export async function exportDay(hot: PostgresHot): Promise<Exported> {
   const source = await hot.describe();
-  const partition = { rule: "default", day: parseDay(DAY) };
+  const partition = { leaf: source.leaves[0] as Leaf, rule: "default", day: parseDay(DAY) };
   return await hot.exportPartition(source, partition, LIMITS, async (rows) => {
     const chunks: RawRows[] = [];
     for await (const chunk of rows.chunks) chunks.push(chunk.rows);

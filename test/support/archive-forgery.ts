@@ -14,7 +14,7 @@ import { columnDigest, type NewSha256 } from "../../src/segment/digest.ts";
 import { GENESIS, type JournalEntry, type JournalEvent } from "../../src/segment/journal.ts";
 import { type Manifest, manifestRoot } from "../../src/segment/manifest.ts";
 
-export type Sealed = Extract<JournalEvent, { type: "sealed" }>;
+export type Sealed = Extract<JournalEvent, { type: "sealed" | "packed" }>;
 
 const newHash: NewSha256 = () => createHash("sha256");
 const sha256 = (bytes: Uint8Array): string => createHash("sha256").update(bytes).digest("hex");
@@ -55,10 +55,14 @@ export class Forgery {
     );
   }
 
-  /** The sealed segments in order of the journal. */
+  /** The sealed and packed segments that were not collected, in order of the journal. */
   async sealed(): Promise<Sealed[]> {
     const entries = await this.journal();
-    return entries.flatMap(({ event }) => (event.type === "sealed" ? [event] : []));
+    const collected = entries.flatMap(({ event }) => (event.type === "collected" ? event.objects : []));
+    return entries.flatMap(({ event }) => {
+      if (event.type !== "sealed" && event.type !== "packed") return [];
+      return collected.some(({ key }) => key === event.object.key) ? [] : [event];
+    });
   }
 
   async manifest(sealed: Sealed): Promise<Manifest> {
@@ -87,7 +91,9 @@ export class Forgery {
     const entries = await this.journal();
     await this.writeJournal(
       entries.map((entry) =>
-        entry.event.type === "sealed" && entry.event.segment === sealed.segment ? { ...entry, event } : entry,
+        entry.event.type === sealed.type && entry.event.segment === sealed.segment
+          ? { ...entry, event }
+          : entry,
       ),
     );
   }

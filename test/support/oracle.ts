@@ -63,6 +63,11 @@ interface SealedEvent {
   readonly manifest: { readonly key: string; readonly sha256: string };
 }
 
+interface ChunksOf {
+  readonly segment: string;
+  readonly chunks: readonly number[];
+}
+
 /** A sealed segment as the archive shows it, with the rows of its pruned chunks as lines. */
 export interface ArchivedSegment extends SealedEvent {
   readonly storageClass: string;
@@ -85,22 +90,52 @@ export async function readArchive(scenario: Scenario): Promise<ArchiveContent> {
   }
   const columns = await readColumns(scenario);
   const segments: ArchivedSegment[] = [];
-  for (const sealed of of("sealed") as unknown as SealedEvent[]) {
+  const packs = of("packed") as unknown as (SealedEvent & { from: ChunksOf[] })[];
+  const packed = packs.flatMap(({ from }) => from);
+  const collected = new Set(
+    of("collected")
+      .flatMap((event) => event["objects"] as { key: string }[])
+      .map(({ key }) => key),
+  );
+  for (const sealed of [...(of("sealed") as unknown as SealedEvent[]), ...packs]) {
+    if (collected.has(sealed.object.key)) continue;
     const object = await readFile(join(scenario.archive, sealed.object.key));
     expect(sha256(object), `object ${sealed.object.key}`).toBe(sealed.object.sha256);
     const manifest = await readFile(join(scenario.archive, sealed.manifest.key));
     expect(sha256(manifest), `manifest ${sealed.manifest.key}`).toBe(sealed.manifest.sha256);
-    const chunks = of("pruned")
-      .filter(({ segment }) => segment === sealed.segment)
-      .flatMap((event) => event["chunks"] as number[]);
-    expect(new Set(chunks).size, `chunks of ${sealed.segment} are pruned once`).toBe(chunks.length);
+    const chunks = prunedOf(events, sealed.segment);
+    const document = JSON.parse(manifest.toString("utf8")) as { chunks: { rows: number }[] };
+    // What a segment was packed of had left the table before.
+    if ("from" in sealed) chunks.push(...document.chunks.keys());
+    const elsewhere = new Set(
+      packed.filter(({ segment }) => segment === sealed.segment).flatMap((one) => one.chunks),
+    );
+    const live = chunks.filter((chunk) => !elsewhere.has(chunk));
     segments.push({
       ...sealed,
       storageClass: await readClass(scenario, sealed.object.key),
-      pruned: await readChunks(scenario, sealed, JSON.parse(manifest.toString("utf8")), chunks, columns),
+      pruned: await readChunks(scenario, sealed, document, live, columns),
     });
   }
   return { segments, deleted };
+}
+
+/** Chunks that left the table, in the order in which they did. A chunk is pruned once, unless its rows were found back. */
+function prunedOf(events: readonly Journaled["event"][], segment: string): number[] {
+  const pruned = new Set<number>();
+  for (const event of events.filter((one) => one["segment"] === segment)) {
+    if (event.type === "pruned") {
+      for (const chunk of event["chunks"] as number[]) {
+        expect(pruned.has(chunk), `chunk ${chunk} of ${segment} is pruned once`).toBe(false);
+        pruned.add(chunk);
+      }
+    }
+    if (event.type === "reconciled") {
+      for (const chunk of event["pruned"] as number[]) pruned.add(chunk);
+      for (const chunk of event["sealed"] as number[]) pruned.delete(chunk);
+    }
+  }
+  return [...pruned];
 }
 
 /** The object's class as the file archive keeps it: in a sidecar, or STANDARD without one. */
@@ -177,6 +212,17 @@ export async function readRows(scenario: Scenario, table: string, condition = "t
   return rows.map(({ row }) => JSON.stringify(row)).sort();
 }
 
+/** Rows of the table, and of leaves of it that are detached to be dropped. */
+export async function readHotRows(scenario: Scenario): Promise<string[]> {
+  const detached = await scenario.query(
+    `SELECT format('%I.%I', leaf_schema, leaf_name) AS leaf FROM firnline.detaching
+     WHERE NOT EXISTS (SELECT FROM pg_inherits WHERE inhrelid = leaf_oid::oid AND NOT inhdetachpending)`,
+  );
+  const tables = [scenario.table, ...detached.map((row) => row["leaf"] as string)];
+  const rows = await Promise.all(tables.map(async (table) => await readRows(scenario, table)));
+  return rows.flat().sort();
+}
+
 /** What `left` has more often than `right`. */
 export function minus(left: readonly string[], right: readonly string[]): string[] {
   const counts = new Map<string, number>();
@@ -202,10 +248,7 @@ export async function expectArchiveComplete(
 ): Promise<void> {
   const { segments, deleted } = await readArchive(scenario);
   const truth = await readRows(scenario, "truth.rows");
-  const found = [
-    ...(await readRows(scenario, scenario.table)),
-    ...segments.flatMap(({ pruned }) => [...pruned]),
-  ];
+  const found = [...(await readHotRows(scenario)), ...segments.flatMap(({ pruned }) => [...pruned])];
   const missing = minus(truth, found);
   expect(minus(found, truth), "rows that nobody inserted, or twice").toEqual([]);
   expect(minus(missing, await readRows(scenario, "truth.rows", deletable)), "rows that are lost").toEqual([]);
@@ -240,7 +283,7 @@ export async function expectNothingLost(scenario: Scenario, options: OracleOptio
 
 /** Where all rows are: by `rule day class` those pruned from the table and in the archive, and those still hot. */
 export async function readTiers(scenario: Scenario): Promise<Record<string, string[]>> {
-  const tiers: Record<string, string[]> = { hot: await readRows(scenario, scenario.table) };
+  const tiers: Record<string, string[]> = { hot: await readHotRows(scenario) };
   for (const { rule, dayFrom, storageClass, pruned } of (await readArchive(scenario)).segments) {
     const name = `${rule} ${dayFrom} ${storageClass}`;
     tiers[name] = [...(tiers[name] ?? []), ...pruned].sort();

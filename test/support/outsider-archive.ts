@@ -6,9 +6,11 @@ import { pathToFileURL } from "node:url";
 import pg from "pg";
 import { readSettings, type Settings } from "../../src/config.ts";
 import { parsePolicy, type Policy } from "../../src/policy/policy.ts";
-import { parseInstant } from "../../src/rows/day.ts";
+import { parseFailpoint } from "../../src/failpoint.ts";
+import { parseRange } from "../../src/retrieve/request.ts";
+import { type EpochMs, parseInstant } from "../../src/rows/day.ts";
 import { Pipeline } from "../../src/pipeline.ts";
-import { migrateDatabase } from "../../src/wiring.ts";
+import { migrateDatabase, systemClock } from "../../src/wiring.ts";
 
 export const PIPELINE = "events";
 /** 2023 is cold by then, February warm, the last day of March hot. */
@@ -159,46 +161,141 @@ export interface TruthRow {
 export interface OutsiderArchive {
   /** The folder, as an outsider gets it. */
   readonly root: string;
-  /** The rows that left the table, by id. */
+  /** The rows that left the table, by id, as they were then. */
   readonly truth: ReadonlyMap<string, TruthRow>;
-  /** Ids of rows that were archived and then changed, so that they are in a file and still in the table. */
-  readonly stale: readonly string[];
+  /** Ids of rows that are in a file which is not to be read: archived and not pruned yet, or superseded. */
+  readonly besides: readonly string[];
 }
 
-/** Builds the archive below `root`, which need not be there. */
+/** Builds the archive below `root`, which need not be there. Its journal has every event that there is. */
 export async function buildArchive(url: string, root: string): Promise<OutsiderArchive> {
-  const settings = smallPieces();
-  const run = async (prune: "auto" | "off"): Promise<void> => {
-    await using pipeline = new Pipeline({ policy: policyOf(root, prune), connectionString: url, settings });
-    await pipeline.run({ asOf: AS_OF, backfill: true, confirmSooner: true });
-  };
   const client = new pg.Client(url);
   client.on("error", () => {}); // a lost connection also rejects the query
   await client.connect();
   try {
-    await migrateDatabase(url, settings);
-    await client.query(TABLE);
-    await insertDay(client, 1, "2023-01-10", 18);
-    await insertDay(client, 101, "2024-02-01", 40);
-    await insertDay(client, 201, "2024-02-02", 11);
-    await insertDay(client, 301, "2024-03-31", 5);
-    await client.query(`INSERT INTO public.events (id, ts, action) SELECT 900 + n, '2024-02-01 06:00+00', 'noise'
-                        FROM generate_series(1, 3) n`);
-    const first = await readTruth(client);
-    await run("auto");
-    // A row that comes in after its day was pruned goes into a further segment of that day.
-    await insertDay(client, 150, "2024-02-01", 1);
-    await insertDay(client, 401, "2024-02-03", 10);
-    const second = await readTruth(client);
-    await run("off");
-    // A row that changes between export and prune keeps its chunk in the table.
-    await client.query("UPDATE public.events SET action = 'changed' WHERE id = 410");
-    await run("auto");
-    const left = await readTruth(client);
-    const moved = [...first, ...second].filter(([id]) => !left.has(id));
-    return { root, truth: new Map(moved), stale: [...left.keys()].sort() };
+    const years = new Years(client, url, root);
+    await years.prepare();
+    await years.move();
+    await years.drift();
+    await years.repair();
+    return await years.end();
   } finally {
     await client.end();
+  }
+}
+
+/** What befalls a table and its archive. */
+class Years {
+  readonly #client: pg.Client;
+  readonly #url: string;
+  readonly #root: string;
+  readonly #truth = new Map<string, TruthRow>();
+  readonly #deleted: string[] = [];
+
+  constructor(client: pg.Client, url: string, root: string) {
+    this.#client = client;
+    this.#url = url;
+    this.#root = root;
+  }
+
+  async prepare(): Promise<void> {
+    await migrateDatabase(this.#url, smallPieces());
+    await this.#client.query(TABLE);
+  }
+
+  async move(): Promise<void> {
+    await insertDay(this.#client, 1, "2023-01-10", 18);
+    await insertDay(this.#client, 101, "2024-02-01", 40);
+    await insertDay(this.#client, 201, "2024-02-02", 11);
+    await insertDay(this.#client, 301, "2024-03-31", 5);
+    await this.#client
+      .query(`INSERT INTO public.events (id, ts, action) SELECT 900 + n, '2024-02-01 06:00+00', 'noise'
+                              FROM generate_series(1, 3) n`);
+    await this.#run("auto");
+    await using pipeline = this.#open();
+    const out = `${this.#root}.answer.ndjson`;
+    await pipeline.retrieve(parseRange("2024-02-01", "2024-02-01", []), { out, requestedBy: "an auditor" });
+  }
+
+  /** Rows that come late, change or go between their export and their deletion. */
+  async drift(): Promise<void> {
+    await insertDay(this.#client, 150, "2024-02-01", 1);
+    await insertDay(this.#client, 401, "2024-02-03", 10);
+    await this.#run("off");
+    await this.#client.query("UPDATE public.events SET action = 'changed' WHERE id = 410");
+    await this.#run("auto");
+    // What that superseded is removed; what the next one supersedes is not.
+    for (const days of [0, 15]) {
+      await using pipeline = this.#open("auto", { now: () => (Date.now() + days * 86_400_000) as EpochMs });
+      await pipeline.collect();
+    }
+    await insertDay(this.#client, 501, "2024-02-04", 12);
+    await this.#run("off");
+    await this.#client.query("UPDATE public.events SET action = 'changed' WHERE id = 511");
+    await this.#delete(512);
+    // All that a segment holds.
+    await this.#delete(501, 508);
+    await this.#run("auto");
+  }
+
+  /** The catalog is lost in the middle of a run; the archive is adopted; one day is archived and stays in the table. */
+  async repair(): Promise<void> {
+    await insertDay(this.#client, 601, "2024-02-05", 12);
+    await this.#run("auto", "prune.committed:error");
+    await this.#delete(612);
+    await this.#client.query("DROP SCHEMA firnline CASCADE");
+    await migrateDatabase(this.#url, smallPieces());
+    {
+      await using pipeline = this.#open();
+      await pipeline.rebuildCatalog();
+    }
+    await this.#run("auto");
+    {
+      await using pipeline = this.#open();
+      await pipeline.adopt({ isConfirmed: true });
+    }
+    await insertDay(this.#client, 701, "2024-02-06", 6);
+    await this.#run("auto", "seal.sealed:error");
+  }
+
+  async end(): Promise<OutsiderArchive> {
+    const left = await readTruth(this.#client);
+    const moved = [...this.#truth].filter(([id]) => !left.has(id) && !this.#deleted.includes(id));
+    const superseded = ["502", "503", "504", "505", "506", "507", "509", "510", "511"];
+    return {
+      root: this.#root,
+      truth: new Map(moved),
+      // Of the last day one rule was not exported yet.
+      besides: [...left.keys(), ...this.#deleted, ...superseded].filter((id) => id !== "701").sort(),
+    };
+  }
+
+  async #delete(...ids: readonly number[]): Promise<void> {
+    await this.#client.query("DELETE FROM public.events WHERE id = ANY ($1)", [ids]);
+    this.#deleted.push(...ids.map(String));
+  }
+
+  #open(prune: "auto" | "off" = "auto", clock = {}, settings = smallPieces()): Pipeline {
+    return new Pipeline({
+      policy: policyOf(this.#root, prune),
+      connectionString: this.#url,
+      settings,
+      clock: { ...systemClock, ...clock },
+    });
+  }
+
+  /** A run that is cut fails with the name of the place. */
+  async #run(prune: "auto" | "off", cut?: string): Promise<void> {
+    await this.#remember();
+    const failpoint = cut === undefined ? null : parseFailpoint(cut);
+    await using pipeline = this.#open(prune, {}, { ...smallPieces(), failpoint });
+    await pipeline.run({ asOf: AS_OF, backfill: true, confirmSooner: true }).catch((error: unknown) => {
+      if (failpoint === null || !String(error).includes(failpoint.name)) throw error;
+    });
+  }
+
+  async #remember(): Promise<void> {
+    for (const [id, row] of await readTruth(this.#client)) this.#truth.set(id, row);
   }
 }
 

@@ -18,12 +18,13 @@ function postgresUrl(): Promise<string> {
 }
 
 /**
- * A fresh, empty database: UTF8, locale C. Disposing drops it, whoever is still connected.
+ * A fresh, empty database: UTF8, locale C, on the run's server unless another one is named. Disposing drops it, whoever
+ * is still connected.
  *
  *     await using database = await createDatabase();
  */
-export async function createDatabase(): Promise<TestDatabase> {
-  const serverUrl = await postgresUrl();
+export async function createDatabase(onServer?: string): Promise<TestDatabase> {
+  const serverUrl = onServer ?? (await postgresUrl());
   const name = `test_${randomBytes(8).toString("hex")}`;
   await runAlone(serverUrl, `CREATE DATABASE ${name} TEMPLATE template0 ENCODING 'UTF8' LOCALE 'C'`);
   const url = new URL(serverUrl);

@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import pg from "pg";
 import { readSettings, type Settings } from "../../src/config.ts";
-import type { Plan } from "../../src/plan/plan.ts";
+import type { Plan } from "../../src/plan/step.ts";
 import { parsePolicy, type Policy } from "../../src/policy/policy.ts";
 import { parseRange } from "../../src/retrieve/request.ts";
 import type { RetrieveResult } from "../../src/retrieve/retrieve-range.ts";
@@ -132,6 +132,12 @@ export class Scenario implements AsyncDisposable {
     const other = new Scenario(database, scenario.folder, { ...scenario.#options, ...changes });
     await writeFile(join(other.policies, "audit-logs.yaml"), other.policyText);
     return other;
+  }
+
+  /** The same policy and archive, from another database: a clone, a restored copy. It disposes of neither. */
+  static elsewhere(scenario: Scenario, url: string): Scenario {
+    const database = { url, name: new URL(url).pathname.slice(1), [Symbol.asyncDispose]: async () => {} };
+    return new Scenario(database, scenario.folder, scenario.#options);
   }
 
   /** The same rows in another database, with an empty archive. Connections to this one are closed for it. */

@@ -13,10 +13,24 @@ const GROUND = ["policy", "rows", "segment", "plan"];
 /** `hot`, `archive` and `catalog` hold a port, and its adapters in folders. */
 const ROOMS_WITH_PORT = ["hot", "archive", "catalog"];
 const ROOMS = ["parquet", ...ROOMS_WITH_PORT];
+/** Archived segments, as stages and retrieval both read them. */
+const ARCHIVED = "archived";
 const FLOW = ["stages", "retrieve"];
+/** What puts things right: it looks at archive, catalog and table as a whole, and writes through the stages' journal. */
+const REPAIR = "repair";
 /** What every stage and retrieval is given: ports and limits; and the places where a test can stop them. */
 const GIVEN = ["environment.ts", "failpoint.ts"];
-const BELOW_WIRING = ["errors.ts", "config.ts", ...GIVEN, ...GROUND, ...ROOMS, ...FLOW];
+const BELOW_WIRING = [
+  "errors.ts",
+  "config.ts",
+  "price-file.ts",
+  ...GIVEN,
+  ...GROUND,
+  ...ROOMS,
+  ARCHIVED,
+  ...FLOW,
+  REPAIR,
+];
 
 /** Which places of `src` a place may import besides itself. A place is a folder of `src`, or a file in it. */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
@@ -26,13 +40,18 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   postgres: ["errors.ts", ...GROUND],
   "failpoint.ts": ["errors.ts"],
   "environment.ts": ["errors.ts", "failpoint.ts", ...GROUND, ...ROOMS],
-  ...Object.fromEntries(FLOW.map((room) => [room, ["errors.ts", ...GIVEN, ...GROUND, ...ROOMS]])),
+  [ARCHIVED]: ["errors.ts", ...GROUND, ...ROOMS],
+  ...Object.fromEntries(FLOW.map((room) => [room, ["errors.ts", ...GIVEN, ...GROUND, ...ROOMS, ARCHIVED]])),
+  [REPAIR]: ["errors.ts", ...GIVEN, ...GROUND, ...ROOMS, ARCHIVED, "stages"],
+  "this-process.ts": ["catalog"],
   "config.ts": ["errors.ts", "failpoint.ts", "environment.ts", ...GROUND],
+  "price-file.ts": ["errors.ts", ...GROUND],
   "wiring.ts": [...BELOW_WIRING, "postgres"],
-  "pipeline.ts": [...BELOW_WIRING, "wiring.ts"],
-  "index.ts": [...BELOW_WIRING, "wiring.ts", "pipeline.ts"],
+  "doctor.ts": BELOW_WIRING,
+  "pipeline.ts": [...BELOW_WIRING, "wiring.ts", "doctor.ts", "this-process.ts"],
+  "index.ts": [...BELOW_WIRING, "wiring.ts", "doctor.ts", "pipeline.ts"],
   demo: [...BELOW_WIRING, "wiring.ts", "pipeline.ts"],
-  cli: [...BELOW_WIRING, "wiring.ts", "pipeline.ts", "demo"],
+  cli: [...BELOW_WIRING, "wiring.ts", "doctor.ts", "pipeline.ts", "demo"],
 };
 
 /** The packages of the ground floor: zod describes the documents that a person or the archive hands us. */
@@ -99,7 +118,9 @@ export function dependencyFindings(manifest: string, readme: string): string[] {
     (row.split("|")[1] ?? "").split(",").map((cell) => cell.replaceAll(/[`*\s]|\(.*?\)|[[\]]/g, "")),
   );
   return Object.entries({ ...dependencies, ...devDependencies }).flatMap(([name, version]) => [
-    ...(/^\d+\.\d+\.\d+(?:-[\w.]+)?$/.test(version) ? [] : [`${name} is not pinned: ${version}`]),
+    ...(/^(?:npm:[\w@/-]+@)?\d+\.\d+\.\d+(?:-[\w.]+)?$/.test(version)
+      ? []
+      : [`${name} is not pinned: ${version}`]),
     ...(named.includes(name) ? [] : [`${name} has no row in the README's table of dependencies`]),
   ]);
 }

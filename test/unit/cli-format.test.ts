@@ -2,7 +2,20 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { formatBytes, formatCount, formatDays, formatTable, jsonLine, plural } from "../../src/cli/format.ts";
+import {
+  COLUMNS_MAX,
+  decimalOf,
+  formatBytes,
+  formatCount,
+  formatDays,
+  formatMoney,
+  formatNames,
+  formatSeconds,
+  formatTable,
+  jsonLine,
+  plural,
+  wrapLine,
+} from "../../src/cli/format.ts";
 import { parseDay } from "../../src/rows/day.ts";
 
 describe("a size", () => {
@@ -100,5 +113,81 @@ describe("a JSON line", () => {
   it("holds bigints as decimal strings at any depth, and is one line", () => {
     const line = jsonLine({ rows: 9_007_199_254_740_993n, list: [{ n: -1n }], text: "a\nb", none: null });
     expect(line).toBe(String.raw`{"rows":"9007199254740993","list":[{"n":"-1"}],"text":"a\nb","none":null}`);
+  });
+});
+
+describe("money", () => {
+  it.each([
+    [0n, "$0", "0"],
+    [1n, "< $0.01", "0.000000001"],
+    [990_000n, "< $0.01", "0.00099"],
+    [4_999_999n, "< $0.01", "0.004999999"],
+    [5_000_000n, "$0.01", "0.005"],
+    [314_000_000n, "$0.31", "0.314"],
+    [999_995_000_000n, "$1,000", "999.995"],
+    [50_220_000_000n, "$50.22", "50.22"],
+    [1_234_567_890_000_000n, "$1,234,568", "1234567.89"],
+    [10_000_000_000n, "$10.00", "10"],
+  ])("of %i billionths reads %s, and %s to a machine", (value, text, decimal) => {
+    expect(formatMoney(value, "USD")).toBe(text);
+    expect(formatMoney(value, "EUR")).toBe(text.replace("$", "EUR "));
+    expect(decimalOf(value)).toBe(decimal);
+  });
+
+  it("is exact as a decimal, whatever its size and sign", () => {
+    fc.assert(
+      fc.property(fc.bigInt({ min: -(10n ** 20n), max: 10n ** 20n }), (value) => {
+        const [whole = "", part = ""] = decimalOf(value < 0n ? -value : value).split(".");
+        expect(BigInt(whole + part.padEnd(9, "0"))).toBe(value < 0n ? -value : value);
+        expect(decimalOf(value).startsWith("-")).toBe(value < 0n);
+        expect(decimalOf(value)).not.toMatch(/\.$|\.\d*0$/);
+      }),
+    );
+  });
+});
+
+describe("a time to wait", () => {
+  it.each([
+    [0.2, "a second"],
+    [1, "1 s"],
+    [14, "14 s"],
+    [89.4, "89 s"],
+    [90, "2 min"],
+    [3_600, "60 min"],
+    [5_400, "1 h 30 min"],
+    [7_200, "2 h"],
+    [15_600, "4 h 20 min"],
+    [172_800, "2 d"],
+    [190_800, "2 d 5 h"],
+  ])("of %d seconds reads %s", (seconds, text) => {
+    expect(formatSeconds(seconds)).toBe(text);
+  });
+});
+
+describe("names", () => {
+  it("are told up to three, and the others are counted", () => {
+    const list = (count: number): string[] => Array.from({ length: count }, (_, index) => `r${index}`);
+    expect(formatNames(list(1), "rule")).toBe("rule r0");
+    expect(formatNames(list(3), "rule")).toBe("rules r0, r1, r2");
+    expect(formatNames(list(20), "rule")).toBe("rules r0, r1, r2 and 17 more");
+  });
+});
+
+describe("a long line", () => {
+  it("is broken at spaces, and no word is lost", () => {
+    const words = fc.array(fc.stringMatching(/^[a-z]{1,30}$/), { minLength: 1, maxLength: 60 });
+    fc.assert(
+      fc.property(words, fc.integer({ min: 0, max: 4 }), (list, indent) => {
+        const lines = wrapLine(`${" ".repeat(indent)}${list.join(" ")}`);
+        for (const line of lines) expect(line.length).toBeLessThanOrEqual(COLUMNS_MAX);
+        expect(lines.map((line) => line.trim()).join(" ")).toBe(list.join(" "));
+        for (const line of lines.slice(1)) expect(line).toMatch(new RegExp(`^ {${indent + 2}}[a-z]`));
+      }),
+    );
+  });
+
+  it("stays whole where it has no space to be broken at", () => {
+    expect(wrapLine(`  ${"x".repeat(300)}`)).toEqual([`  ${"x".repeat(300)}`]);
+    expect(wrapLine(`  a ${"x".repeat(300)} b`)).toEqual(["  a", `    ${"x".repeat(300)}`, "    b"]);
   });
 });

@@ -14,6 +14,7 @@ const DEFAULTS: Settings = {
     pruneTargetMs: 500,
     deleteRowsMax: 5_000,
     attemptsMax: 4,
+    detachWaitMs: 60_000,
     leaseMs: 60_000,
   },
   lockTimeoutMs: 5_000,
@@ -22,6 +23,7 @@ const DEFAULTS: Settings = {
   connectionsMax: 4,
   fileRestoreDelayMs: 0,
   temporary: null,
+  prices: null,
   failpoint: null,
 };
 
@@ -43,6 +45,7 @@ const NUMBERS: readonly (readonly [
   ["FIRNLINE_PRUNE_TARGET_MS", 1, 60_000, 500, ({ limits }) => limits.pruneTargetMs, 1],
   ["FIRNLINE_DELETE_ROWS", 1, 100_000, 5_000, ({ limits }) => limits.deleteRowsMax, 1],
   ["FIRNLINE_ATTEMPTS", 1, 20, 4, ({ limits }) => limits.attemptsMax, 1],
+  ["FIRNLINE_DETACH_WAIT_MS", 1, 3_600_000, 60_000, ({ limits }) => limits.detachWaitMs, 1],
   ["FIRNLINE_LEASE_SECONDS", 3, 3_600, 60, ({ limits }) => limits.leaseMs, 1_000],
   ["FIRNLINE_LOCK_TIMEOUT_MS", 1, 600_000, 5_000, ({ lockTimeoutMs }) => lockTimeoutMs, 1],
   ["FIRNLINE_COPY_SILENCE_SECONDS", 1, 86_400, 300, ({ copySilenceMs }) => copySilenceMs, 1_000],
@@ -50,7 +53,7 @@ const NUMBERS: readonly (readonly [
   ["FIRNLINE_CONNECTIONS", 2, 50, 4, ({ connectionsMax }) => connectionsMax, 1],
   ["FIRNLINE_FILE_RESTORE_DELAY_MS", 0, 604_800_000, 0, ({ fileRestoreDelayMs }) => fileRestoreDelayMs, 1],
 ];
-const TEXTS = ["FIRNLINE_TMPDIR", "FIRNLINE_FAILPOINT"];
+const TEXTS = ["FIRNLINE_TMPDIR", "FIRNLINE_PRICES", "FIRNLINE_FAILPOINT"];
 
 describe("settings", () => {
   it("have defaults, also where a variable is empty", () => {

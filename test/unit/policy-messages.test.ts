@@ -131,6 +131,10 @@ const CASES: Readonly<Record<string, () => string>> = {
   "endpoint with credentials": () =>
     swap("region: eu-central-1", `endpoint: https://a:${CANARY}@s3.example.com`),
   "endpoint with a path": () => swap("region: eu-central-1", "endpoint: https://s3.example.com/bucket"),
+  "recovery window without unit": () => swap("region: eu-central-1", "recoveryWindow: 14"),
+  "recovery window of a week": () => swap("region: eu-central-1", "recoveryWindow: 2w"),
+  "recovery window of nothing": () => swap("region: eu-central-1", "recoveryWindow: 0d"),
+  "recovery window for ever": () => swap("region: eu-central-1", "recoveryWindow: forever"),
   "endpoint of the metadata service": () => swap("region: eu-central-1", "endpoint: http://0xA9FEA9FE"),
 
   // retention

@@ -28,7 +28,7 @@ describe("a policy file", () => {
         zone: null,
         key: null,
       },
-      archive: { url: "file:///var/lib/firnline", region: null, endpoint: null },
+      archive: { url: "file:///var/lib/firnline", region: null, endpoint: null, recoveryDays: 14 },
       hot: { keepDays: 1 },
       warm: { keepDays: 2, storageClass: "STANDARD" },
       cold: null,
@@ -56,6 +56,7 @@ archive:
   url: s3://acme-audit/some/prefix/
   region: auto
   endpoint: http://localhost:9000/
+  recoveryWindow: 30d
 tiers:
   hot: { keep: 30d }
   warm: { keep: 365d, storageClass: STANDARD_IA }
@@ -81,6 +82,7 @@ prune: off
       url: "s3://acme-audit/some/prefix",
       region: "auto",
       endpoint: "http://localhost:9000",
+      recoveryDays: 30,
     });
     expect(policy.cold).toEqual({ storageClass: "GLACIER", keepDays: 2555, objectBytesMin: 1_048_576n });
     expect(policy.prune).toBe("off");
@@ -159,6 +161,7 @@ const policies: fc.Arbitrary<Policy> = fc
     zone: fc.constantFrom(null, "UTC", "America/Argentina/Buenos_Aires"),
     key: fc.option(fc.uniqueArray(identifier, { minLength: 1, maxLength: 4 })),
     region: fc.constantFrom(null, "eu-central-1"),
+    recoveryDays: fc.integer({ min: 1, max: 36_500 }),
     ages: ascending,
     forever: fc.boolean(),
     objectBytesMin: fc.option(fc.bigInt({ min: 0n, max: 1n << 30n })),
@@ -166,12 +169,25 @@ const policies: fc.Arbitrary<Policy> = fc
     prune: fc.constantFrom("auto", "rows", "partitions", "off"),
   })
   .map(
-    ({ pipeline, table, time, zone, key, region, ages, forever, objectBytesMin, rules, prune }): Policy => {
+    ({
+      pipeline,
+      table,
+      time,
+      zone,
+      key,
+      region,
+      recoveryDays,
+      ages,
+      forever,
+      objectBytesMin,
+      rules,
+      prune,
+    }): Policy => {
       const coldDays = forever ? null : ages.coldDays;
       return {
         pipeline,
         source: { connectionVariable: "DATABASE_URL", table, time, zone, key },
-        archive: { url: "s3://acme-audit/firnline", region, endpoint: null },
+        archive: { url: "s3://acme-audit/firnline", region, endpoint: null, recoveryDays },
         hot: { keepDays: ages.hotDays },
         warm: { keepDays: ages.warmDays, storageClass: "STANDARD" },
         cold: { storageClass: "GLACIER_IR", keepDays: coldDays, objectBytesMin },
@@ -194,7 +210,11 @@ function toYaml({ pipeline, source, archive, hot, warm, cold, rules, prune }: Po
       ...(source.zone !== null && { zone: source.zone }),
       ...(source.key && { key: source.key.map(quoted) }),
     },
-    archive: { url: archive.url, ...(archive.region !== null && { region: archive.region }) },
+    archive: {
+      url: archive.url,
+      ...(archive.region !== null && { region: archive.region }),
+      recoveryWindow: `${archive.recoveryDays}d`,
+    },
     tiers: {
       hot: { keep: formatKeep(hot.keepDays) },
       warm: { keep: formatKeep(warm.keepDays), storageClass: warm.storageClass },

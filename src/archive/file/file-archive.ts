@@ -35,21 +35,24 @@ import {
 import type {
   Access,
   Archive,
+  ArchiveExamination,
   ByteRange,
   CreateOptions,
   CreateResult,
   ListedObject,
   Locator,
   ObjectHead,
+  Swept,
 } from "../port.ts";
 import { assertUnversioned, checkedRange, missingObject, throwIfAborted, type Where } from "../refusals.ts";
 import { ArchiveFolder, notPlain } from "./archive-folder.ts";
+import { examineFolder } from "./examine-folder.ts";
 import { guarded, unlessMissing } from "./io-failure.ts";
 import { KeyLock } from "./key-lock.ts";
 import { listObjects } from "./list-objects.ts";
 import { readFileRange } from "./read-file-range.ts";
 import { encodeSidecar, readSidecar, sidecarOf } from "./sidecar.ts";
-import { type Swept, type TemporaryFile, TemporaryFiles } from "./temporary-files.ts";
+import { type TemporaryFile, TemporaryFiles } from "./temporary-files.ts";
 
 const OBJECT_MODE = 0o444;
 const SIDECAR_MODE = 0o644;
@@ -62,20 +65,12 @@ export interface FileArchiveOptions extends RestoreDelays {
   readonly random: (bytes: number) => Uint8Array;
 }
 
-export interface FileArchive extends Archive {
-  /**
-   * Removes temporary files that no process has written to since `olderThan`: what killed processes left
-   * behind. A process that still owns one would see its create fail, so leave a day at least.
-   */
-  sweepTemporary(olderThan: EpochMs): Promise<Swept>;
-}
-
 /** Opens the archive in a folder; touches nothing yet. Throws `E_INTERNAL` on a relative path. */
-export function openFileArchive(options: FileArchiveOptions): FileArchive {
+export function openFileArchive(options: FileArchiveOptions): Archive {
   return new FolderArchive(options);
 }
 
-class FolderArchive implements FileArchive {
+class FolderArchive implements Archive {
   readonly url: string;
   readonly #options: FileArchiveOptions;
   readonly #folder: ArchiveFolder;
@@ -90,6 +85,12 @@ class FolderArchive implements FileArchive {
     this.#options = options;
     this.#folder = new ArchiveFolder(root);
     this.#temporaries = new TemporaryFiles(this.#folder, options.random);
+  }
+
+  async examine(): Promise<ArchiveExamination> {
+    this.#assertOpen("archive.examine");
+    const where = { op: "archive.examine", key: this.url };
+    return await examineFolder(where, this.#folder.root, this.#temporaries, this.#options.now());
   }
 
   async create(

@@ -9,6 +9,7 @@ import path from "node:path";
 
 import { invariant } from "../../errors.ts";
 import type { EpochMs } from "../../rows/day.ts";
+import type { Swept } from "../port.ts";
 import { folderConflict, type Where } from "../refusals.ts";
 import { type ArchiveFolder, notPlain } from "./archive-folder.ts";
 import { errnoOf, linkFailure, unlessMissing } from "./io-failure.ts";
@@ -16,12 +17,6 @@ import { errnoOf, linkFailure, unlessMissing } from "./io-failure.ts";
 const FOLDER = ".tmp";
 const NAME_ATTEMPTS_MAX = 8;
 const LINK_ATTEMPTS_MAX = 8;
-
-/** What a sweep has removed. */
-export interface Swept {
-  readonly files: number;
-  readonly bytes: bigint;
-}
 
 export class TemporaryFiles {
   readonly #folder: ArchiveFolder;
@@ -97,6 +92,10 @@ export class TemporaryFile implements AsyncDisposable {
 
   get bytes(): bigint {
     return this.#bytes;
+  }
+
+  get path(): string {
+    return this.#path;
   }
 
   async write(chunk: Uint8Array): Promise<void> {

@@ -23,12 +23,14 @@ import {
 import type {
   Access,
   Archive,
+  ArchiveExamination,
   ByteRange,
   CreateOptions,
   CreateResult,
   ListedObject,
   Locator,
   ObjectHead,
+  Swept,
 } from "../port.ts";
 import {
   assertUnversioned,
@@ -82,6 +84,11 @@ class HeldArchive implements MemoryArchive {
   constructor(options: MemoryArchiveOptions) {
     this.#options = options;
     this.url = options.url ?? "memory://archive";
+  }
+
+  async examine(): Promise<ArchiveExamination> {
+    this.#assertOpen("archive.examine");
+    return { findings: [], bytesFree: null };
   }
 
   async create(
@@ -175,6 +182,12 @@ class HeldArchive implements MemoryArchive {
     const now = this.#options.now();
     found.state = withRestore(object.key, found.state, request, now, this.#options);
     return accessOf(found.state, now);
+  }
+
+  /** An upload that is under way is no one's but its own call's. */
+  async sweepTemporary(): Promise<Swept> {
+    this.#assertOpen("archive.sweepTemporary");
+    return { files: 0, bytes: 0n };
   }
 
   async deleteVersion(object: Locator): Promise<void> {

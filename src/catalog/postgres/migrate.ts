@@ -45,8 +45,14 @@ export async function readSchemaVersion(tx: Transaction): Promise<number> {
 }
 
 function refuseNewer(found: number, known: number): void {
-  if (found <= known) return;
-  throw new FirnlineError({
+  const newer = newerSchema(found, known);
+  if (newer !== null) throw newer;
+}
+
+/** An older Firnline must not touch a schema of whose rules it knows nothing. */
+export function newerSchema(found: number, known: number): FirnlineError | null {
+  if (found <= known) return null;
+  return new FirnlineError({
     code: "E_CATALOG",
     subject: "schema firnline",
     problem: `the control schema has version ${found}, this Firnline knows ${known}`,

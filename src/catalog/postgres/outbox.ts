@@ -4,10 +4,11 @@
  */
 import { assertNever, invariant } from "../../errors.ts";
 import { fromHex } from "../../rows/hex.ts";
-import type { JournalEvent, JournalHead } from "../../segment/journal.ts";
-import { type SegmentEvent, nextSegmentState, statesBefore } from "../../segment/state.ts";
+import type { ChunksOf, JournalEvent, JournalHead } from "../../segment/journal.ts";
+import { type ChunkState, REPLACEABLE_CHUNKS } from "../../segment/state.ts";
 import type { Transaction } from "../../postgres/database.ts";
 import type { Lease, PendingEntry } from "../port.ts";
+import { moveSegment, moveChunks, settleSegment } from "./chunks.ts";
 import { staleLease } from "./lease.ts";
 import type { Row } from "./records.ts";
 
@@ -90,20 +91,35 @@ async function applyEvent(tx: Transaction, pipeline: string, event: JournalEvent
       ]);
       return;
     case "sealed":
-      await moveSegment(tx, pipeline, event.segment, "seal-journaled", {
-        manifest_sha256: fromHex(event.manifest.sha256),
-        manifest_bytes: event.manifest.bytes,
-        manifest_version_id: event.manifest.versionId,
-      });
+      await sealed(tx, pipeline, event, "seal-journaled");
       await tx.query(
         "UPDATE firnline.chunk SET state = 'sealed' WHERE pipeline = $1 AND segment = $2 AND state = 'exported'",
         [pipeline, event.segment],
       );
-      await tx.query("DELETE FROM firnline.draft WHERE pipeline = $1 AND segment = $2", [
+      for (const replaced of event.supersedes) await supersede(tx, pipeline, replaced, REPLACEABLE_CHUNKS);
+      return;
+    case "packed":
+      await sealed(tx, pipeline, event, "pack-journaled");
+      // Its rows left the table long ago, with the chunks that it is made of.
+      await tx.query("DELETE FROM firnline.chunk WHERE pipeline = $1 AND segment = $2", [
         pipeline,
         event.segment,
       ]);
+      for (const replaced of event.from) await supersede(tx, pipeline, replaced, ["pruned"]);
       return;
+    case "superseded":
+      await supersede(tx, pipeline, event, REPLACEABLE_CHUNKS);
+      return;
+    case "quarantined":
+      await moveChunks(tx, pipeline, event, ["sealed", "unknown"], "quarantined");
+      return;
+    case "reconciled": {
+      const { segment, pruned, sealed: back } = event;
+      await moveChunks(tx, pipeline, { segment, chunks: pruned }, ["unknown"], "pruned");
+      await moveChunks(tx, pipeline, { segment, chunks: back }, ["unknown"], "sealed");
+      await settleSegment(tx, pipeline, segment);
+      return;
+    }
     case "prune-started":
       await moveSegment(tx, pipeline, event.segment, "prune-journaled", {});
       return;
@@ -117,6 +133,9 @@ async function applyEvent(tx: Transaction, pipeline: string, event: JournalEvent
     case "run-started":
     case "pruned":
     case "deleted":
+    case "tombstoned":
+    case "adopted":
+    case "collected":
     case "retrieved":
       // What these say was committed together with their outbox rows.
       return;
@@ -125,23 +144,26 @@ async function applyEvent(tx: Transaction, pipeline: string, event: JournalEvent
   }
 }
 
-/** Moves a segment by an event of its state table; anything but exactly one row is a broken invariant. */
-export async function moveSegment(
+async function sealed(
   tx: Transaction,
   pipeline: string,
-  segment: string,
-  event: SegmentEvent,
-  columns: Readonly<Record<string, unknown>>,
+  { segment, manifest }: Extract<JournalEvent, { type: "sealed" | "packed" }>,
+  event: "seal-journaled" | "pack-journaled",
 ): Promise<void> {
-  const from = statesBefore(event);
-  const to = nextSegmentState(from[0] as (typeof from)[number], event, segment);
-  const names = Object.keys(columns);
-  const assignments = names.map((name, index) => `, ${name} = $${index + 5}`).join("");
-  const { rowCount } = await tx.query(
-    `UPDATE firnline.segment SET state = $3, changed_at = now()${assignments}
-     WHERE pipeline = $1 AND segment = $2 AND state = ANY($4)`,
-    [pipeline, segment, to, from, ...names.map((name) => columns[name])],
-    `segment ${event}`,
-  );
-  invariant(rowCount === 1, `segment ${segment}`, `it is not in a state (${from.join(", ")}) for ${event}`);
+  await moveSegment(tx, pipeline, segment, event, {
+    manifest_sha256: fromHex(manifest.sha256),
+    manifest_bytes: manifest.bytes,
+    manifest_version_id: manifest.versionId,
+  });
+  await tx.query("DELETE FROM firnline.draft WHERE pipeline = $1 AND segment = $2", [pipeline, segment]);
+}
+
+async function supersede(
+  tx: Transaction,
+  pipeline: string,
+  replaced: ChunksOf,
+  from: readonly ChunkState[],
+): Promise<void> {
+  await moveChunks(tx, pipeline, replaced, from, "superseded");
+  await settleSegment(tx, pipeline, replaced.segment);
 }

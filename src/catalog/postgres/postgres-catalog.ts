@@ -1,11 +1,14 @@
 /** The catalog port on the control schema `firnline` in the source database. */
 import { invariant } from "../../errors.ts";
 import { type DayUtc, type EpochMicros, formatInstant } from "../../rows/day.ts";
+import type { PartitionKey } from "../../segment/partition-key.ts";
 import type { JournalEvent, JournalHead, SourceIdentity } from "../../segment/journal.ts";
 import type { ChunkState } from "../../segment/state.ts";
 import type { Database, Transaction } from "../../postgres/database.ts";
+import type { HistoryDay } from "../history-day.ts";
 import type {
   Catalog,
+  CatalogExamination,
   CatalogView,
   ChunkRecord,
   Lease,
@@ -14,18 +17,23 @@ import type {
   PendingEntry,
   PipelineRecord,
   ReadableSegment,
+  Replaceable,
   RetrievalRequest,
   RetrievalResult,
   RunRecord,
-  RunState,
+  RunOutcome,
   SegmentRecord,
   StoredPin,
   TierTotals,
 } from "../port.ts";
+import { examineCatalog } from "./examine.ts";
+import { addToHistory, readHistory } from "./history.ts";
 import { acquireLease, guard, releaseLease, renewLease } from "./lease.ts";
 import { readSchemaVersion } from "./migrate.ts";
-import { insertEntry, moveSegment, pendingEntry, publishEntry } from "./outbox.ts";
-import { finishRetrieval, readableSegments } from "./retrievals.ts";
+import { moveSegment } from "./chunks.ts";
+import { insertEntry, pendingEntry, publishEntry } from "./outbox.ts";
+import { finishRetrieval, pinSegments, readableSegments, startRetrieval } from "./retrievals.ts";
+import { chunkRecord } from "./records.ts";
 import { register } from "./register.ts";
 import * as segmentWrites from "./segments.ts";
 import * as views from "./views.ts";
@@ -54,6 +62,14 @@ export class PostgresCatalog implements Catalog<Transaction> {
 
   async runs(pipeline: string, countMax: number): Promise<RunRecord[]> {
     return await this.#read("runs", async (tx) => await views.runs(tx, pipeline, countMax));
+  }
+
+  async examine(pipeline: string, source: SourceIdentity | null): Promise<CatalogExamination> {
+    return await this.#read("examine", async (tx) => await examineCatalog(tx, pipeline, source));
+  }
+
+  async history(pipeline: string, since: DayUtc): Promise<HistoryDay[]> {
+    return await this.#read("history", async (tx) => await readHistory(tx, pipeline, since));
   }
 
   async register(record: {
@@ -92,16 +108,14 @@ export class PostgresCatalog implements Catalog<Transaction> {
     });
   }
 
-  async finishRun(
-    lease: Lease,
-    result: { state: RunState; summary: Record<string, unknown>; error: string | null },
-  ): Promise<void> {
+  async finishRun(lease: Lease, outcome: RunOutcome): Promise<void> {
     await this.#guarded("finish run", lease, async (tx) => {
       await tx.query(
         `UPDATE firnline.run SET state = $3, finished_at = now(), summary = $4, error = $5
          WHERE pipeline = $1 AND run = $2`,
-        [lease.pipeline, lease.run, result.state, JSON.stringify(result.summary), result.error],
+        [lease.pipeline, lease.run, outcome.state, JSON.stringify(outcome.summary), outcome.error],
       );
+      await addToHistory(tx, lease.pipeline, outcome.history);
     });
   }
 
@@ -129,7 +143,7 @@ export class PostgresCatalog implements Catalog<Transaction> {
 
   async reserveSegment(
     lease: Lease,
-    segment: { rule: string; day: DayUtc; storageClass: string; random: Uint8Array },
+    segment: PartitionKey & { storageClass: string; random: Uint8Array; replaces: boolean },
   ): Promise<SegmentRecord> {
     return await this.#guarded(
       "reserve",
@@ -177,13 +191,15 @@ export class PostgresCatalog implements Catalog<Transaction> {
 
   async chunks(pipeline: string, segment: string): Promise<ChunkRecord[]> {
     const { rows } = await this.#database.query(
-      "SELECT chunk, state, rows FROM firnline.chunk WHERE pipeline = $1 AND segment = $2 ORDER BY chunk",
+      "SELECT chunk, state, rows, was_pruned FROM firnline.chunk WHERE pipeline = $1 AND segment = $2 ORDER BY chunk",
       [pipeline, segment],
       "chunks",
     );
-    return rows.map(
-      (row) => ({ chunk: row["chunk"], state: row["state"], rows: row["rows"] }) as ChunkRecord,
-    );
+    return rows.map(chunkRecord);
+  }
+
+  async replaceable(pipeline: string, partition: PartitionKey): Promise<Replaceable> {
+    return await this.#read("replaceable", async (tx) => await views.replaceable(tx, pipeline, partition));
   }
 
   async lockChunks(
@@ -235,19 +251,7 @@ export class PostgresCatalog implements Catalog<Transaction> {
   }
 
   async startRetrieval(pipeline: string, request: RetrievalRequest): Promise<void> {
-    await this.#database.query(
-      `INSERT INTO firnline.retrieval (retrieval, pipeline, requested_by, range_from, range_to, filter, state)
-       VALUES ($1, $2, $3, $4, $5, $6, 'restoring')`,
-      [
-        request.retrieval,
-        pipeline,
-        request.requestedBy,
-        formatInstant(request.from),
-        formatInstant(request.to),
-        JSON.stringify(request.where),
-      ],
-      "retrieval",
-    );
+    await startRetrieval(this.#database, pipeline, request);
   }
 
   async pinSegments(
@@ -256,16 +260,7 @@ export class PostgresCatalog implements Catalog<Transaction> {
     retrieval: string,
     segments: readonly string[],
   ): Promise<void> {
-    await tx.query(
-      "UPDATE firnline.retrieval SET state = 'reading' WHERE retrieval = $1",
-      [retrieval],
-      "pin",
-    );
-    await tx.query(
-      "INSERT INTO firnline.pin (retrieval, pipeline, segment) SELECT $1, $2, unnest($3::text[])",
-      [retrieval, pipeline, segments],
-      "pin",
-    );
+    await pinSegments(tx, pipeline, retrieval, segments);
   }
 
   async finishRetrieval(

@@ -1,9 +1,18 @@
 /** Rows of the control schema as records, and the SELECT lists that they need. */
 import { type DayUtc, type EpochMicros, type EpochMs, parseDay } from "../../rows/day.ts";
 import { toHex } from "../../rows/hex.ts";
+import type { LeafName, PartitionKey } from "../../segment/partition-key.ts";
 import type { SourceIdentity } from "../../segment/journal.ts";
-import type { SegmentState } from "../../segment/state.ts";
-import type { LeaseHolder, PipelineRecord, RunRecord, RunState, SegmentRecord, TierTotals } from "../port.ts";
+import { type ChunkState, OPEN_CHUNKS, type SegmentState } from "../../segment/state.ts";
+import type {
+  ChunkRecord,
+  LeaseHolder,
+  PipelineRecord,
+  RunRecord,
+  RunState,
+  SegmentRecord,
+  TierTotals,
+} from "../port.ts";
 
 // oxlint-disable-next-line typescript/no-explicit-any -- rows come untyped from the driver; each function below names the columns it reads
 export type Row = Record<string, any>;
@@ -29,15 +38,32 @@ export function pipelineRecord(row: Row): PipelineRecord {
 
 export const SEGMENT_COLUMNS = `s.segment, s.state, s.rule, s.day_from::text, s.day_to::text, s.rows::text, s.bytes::text,
   s.storage_class, s.version_id, s.etag, s.sha256, s.manifest_sha256, s.manifest_bytes::text, s.manifest_version_id,
-  (SELECT coalesce(sum(c.rows), 0) FROM firnline.chunk c
-   WHERE c.pipeline = s.pipeline AND c.segment = s.segment AND c.state <> 'pruned')::text AS rows_unpruned`;
+  s.leaf_oid, s.leaf_schema, s.leaf_name, s.replaces,
+  (SELECT jsonb_object_agg(c.state, c.rows) FROM (
+     SELECT state, sum(rows)::text AS rows FROM firnline.chunk
+     WHERE pipeline = s.pipeline AND segment = s.segment GROUP BY state) c) AS rows_by_state`;
+
+function leafName(row: Row): LeafName | null {
+  if (row["leaf_oid"] === null) return null;
+  const [oid, schema, name] = [row["leaf_oid"], row["leaf_schema"], row["leaf_name"]].map(String);
+  return { oid: oid as string, schema: schema as string, name: name as string };
+}
+
+export function partitionKey(row: Row): PartitionKey {
+  return { leaf: leafName(row), rule: row["rule"] as string, day: parseDay(row["day"] as string) };
+}
 
 export function segmentRecord(row: Row): SegmentRecord {
   const sha256 = row["sha256"] as Uint8Array | null;
   const manifestSha256 = row["manifest_sha256"] as Uint8Array | null;
+  const byState = (row["rows_by_state"] ?? {}) as Readonly<Partial<Record<ChunkState, string>>>;
+  const rowsOf = (states: readonly ChunkState[]): bigint =>
+    states.reduce((sum, state) => sum + BigInt(byState[state] ?? 0), 0n);
   return {
     segment: row["segment"] as string,
     state: row["state"] as SegmentState,
+    leaf: leafName(row),
+    replaces: row["replaces"] as boolean,
     rule: row["rule"] as string,
     dayFrom: parseDay(row["day_from"] as string),
     dayTo: parseDay(row["day_to"] as string),
@@ -61,7 +87,19 @@ export function segmentRecord(row: Row): SegmentRecord {
             sha256: toHex(manifestSha256),
             bytes: BigInt(row["manifest_bytes"]),
           },
-    rowsUnpruned: BigInt(row["rows_unpruned"]),
+    rowsUnpruned: rowsOf(OPEN_CHUNKS),
+    rowsQuarantined: rowsOf(["quarantined"]),
+    rowsUnknown: rowsOf(["unknown"]),
+    rowsSuperseded: rowsOf(["superseded"]),
+  };
+}
+
+export function chunkRecord(row: Row): ChunkRecord {
+  return {
+    chunk: row["chunk"] as number,
+    state: row["state"] as ChunkState,
+    rows: row["rows"] as number,
+    wasPruned: row["was_pruned"] as boolean,
   };
 }
 
@@ -69,6 +107,8 @@ export function tierTotals(row: Row): TierTotals {
   const day = (text: string | null): DayUtc | null => (text === null ? null : parseDay(text));
   return {
     state: row["state"] as SegmentState,
+    storageClass: row["storage_class"] as string,
+    isSmall: row["is_small"] as boolean,
     segments: Number(row["segments"]),
     rows: BigInt(row["rows"]),
     rowsPruned: BigInt(row["rows_pruned"]),

@@ -41,18 +41,27 @@ export async function register(tx: Transaction, record: Registration): Promise<P
   return found;
 }
 
+async function refuseSecondPipeline(tx: Transaction, { pipeline, source }: Registration): Promise<void> {
+  const second = await secondPipeline(tx, pipeline, source);
+  if (second !== null) throw second;
+}
+
 /** Each would take the other's rows for rows that never were. A unique index holds it against races, too. */
-async function refuseSecondPipeline(tx: Transaction, record: Registration): Promise<void> {
+export async function secondPipeline(
+  tx: Transaction,
+  pipeline: string,
+  source: SourceIdentity,
+): Promise<FirnlineError | null> {
   const { rows } = await tx.query(
     "SELECT pipeline FROM firnline.pipeline WHERE source = $2 AND pipeline <> $1",
-    [record.pipeline, JSON.stringify(record.source)],
+    [pipeline, JSON.stringify(source)],
     "register",
   );
   const other = rows[0]?.["pipeline"] as string | undefined;
-  if (other === undefined) return;
-  throw new FirnlineError({
+  if (other === undefined) return null;
+  return new FirnlineError({
     code: "E_POLICY",
-    subject: `pipeline ${record.pipeline}`,
+    subject: `pipeline ${pipeline}`,
     problem: `pipeline ${other} moves this table already`,
     hint: "A table has one pipeline, and its name is permanent; put the name back, or use rules",
   });

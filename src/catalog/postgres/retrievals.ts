@@ -1,7 +1,7 @@
 /** What a retrieval asks of the control schema. */
 import { type DayUtc, formatDay, formatInstant } from "../../rows/day.ts";
 import { READABLE_STATES } from "../../segment/state.ts";
-import type { Transaction } from "../../postgres/database.ts";
+import type { Database, Transaction } from "../../postgres/database.ts";
 import type { ReadableSegment, RetrievalRequest, RetrievalResult } from "../port.ts";
 import { insertEntry } from "./outbox.ts";
 import { SEGMENT_COLUMNS, segmentRecord } from "./records.ts";
@@ -14,8 +14,9 @@ export async function readableSegments(
 ): Promise<ReadableSegment[]> {
   const { rows } = await tx.query(
     `SELECT ${SEGMENT_COLUMNS},
-            (SELECT coalesce(jsonb_agg(c.chunk ORDER BY c.chunk), '[]') FROM firnline.chunk c
-             WHERE c.pipeline = s.pipeline AND c.segment = s.segment AND c.state = 'pruned') AS pruned
+            (SELECT coalesce(jsonb_agg(c.chunk ORDER BY c.chunk) FILTER (WHERE c.state IN ('pruned', 'unknown')), '[]')
+             FROM firnline.chunk c
+             WHERE c.pipeline = s.pipeline AND c.segment = s.segment HAVING count(*) > 0) AS pruned
      FROM firnline.segment s
      WHERE s.pipeline = $1 AND s.day_from <= $3 AND s.day_to >= $2 AND s.state = ANY($4)
      ORDER BY s.day_from, s.segment`,
@@ -23,11 +24,46 @@ export async function readableSegments(
     "segments",
   );
   return rows
-    .map((row) => {
-      const record = segmentRecord(row);
-      return { record, prunedChunks: record.state === "pruning" ? (row["pruned"] as number[]) : null };
-    })
+    .map((row) => ({
+      record: segmentRecord(row),
+      // A segment without chunk rows is wholly pruned and nothing of it is superseded.
+      prunedChunks: (row["pruned"] ?? null) as number[] | null,
+    }))
     .filter(({ prunedChunks }) => prunedChunks === null || prunedChunks.length > 0);
+}
+
+export async function startRetrieval(
+  database: Database,
+  pipeline: string,
+  request: RetrievalRequest,
+): Promise<void> {
+  await database.query(
+    `INSERT INTO firnline.retrieval (retrieval, pipeline, requested_by, range_from, range_to, filter, state)
+     VALUES ($1, $2, $3, $4, $5, $6, 'restoring')`,
+    [
+      request.retrieval,
+      pipeline,
+      request.requestedBy,
+      formatInstant(request.from),
+      formatInstant(request.to),
+      JSON.stringify(request.where),
+    ],
+    "retrieval",
+  );
+}
+
+export async function pinSegments(
+  tx: Transaction,
+  pipeline: string,
+  retrieval: string,
+  segments: readonly string[],
+): Promise<void> {
+  await tx.query("UPDATE firnline.retrieval SET state = 'reading' WHERE retrieval = $1", [retrieval], "pin");
+  await tx.query(
+    "INSERT INTO firnline.pin (retrieval, pipeline, segment) SELECT $1, $2, unnest($3::text[])",
+    [retrieval, pipeline, segments],
+    "pin",
+  );
 }
 
 export async function finishRetrieval(

@@ -2,26 +2,39 @@
 import { invariant } from "../../errors.ts";
 import { type DayUtc, formatDay } from "../../rows/day.ts";
 import { fromHex } from "../../rows/hex.ts";
+import type { PartitionKey } from "../../segment/partition-key.ts";
 import { segmentId } from "../../segment/archive-keys.ts";
 import type { ChunkState } from "../../segment/state.ts";
 import type { Transaction } from "../../postgres/database.ts";
 import type { Lease, SegmentRecord, StoredPin } from "../port.ts";
 import { guard } from "./lease.ts";
-import { mergeEntry, moveSegment } from "./outbox.ts";
+import { moveSegment, settleSegment } from "./chunks.ts";
+import { mergeEntry } from "./outbox.ts";
 import { selectSegment } from "./views.ts";
 
 export async function reserveSegment(
   tx: Transaction,
   lease: Lease,
-  segment: { rule: string; day: DayUtc; storageClass: string; random: Uint8Array },
+  segment: PartitionKey & { storageClass: string; random: Uint8Array; replaces: boolean },
 ): Promise<SegmentRecord> {
   const next = await tx.query("SELECT nextval('firnline.segment_sequence')::text AS sequence", [], "reserve");
   const id = segmentId(BigInt(next.rows[0]?.["sequence"] as string), segment.random);
   const day = formatDay(segment.day);
   await tx.query(
-    `INSERT INTO firnline.segment (pipeline, segment, state, rule, day_from, day_to, storage_class)
-       VALUES ($1, $2, 'exporting', $3, $4, $4, $5)`,
-    [lease.pipeline, id, segment.rule, day, segment.storageClass],
+    `INSERT INTO firnline.segment (pipeline, segment, state, rule, day_from, day_to, storage_class, replaces,
+                                   leaf_oid, leaf_schema, leaf_name)
+     VALUES ($1, $2, 'exporting', $3, $4, $4, $5, $6, $7, $8, $9)`,
+    [
+      lease.pipeline,
+      id,
+      segment.rule,
+      day,
+      segment.storageClass,
+      segment.replaces,
+      segment.leaf?.oid ?? null,
+      segment.leaf?.schema ?? null,
+      segment.leaf?.name ?? null,
+    ],
     "reserve",
   );
   return await selectSegment(tx, lease.pipeline, id);
@@ -108,18 +121,7 @@ export async function chunksPruned(
     { type: "pruned", segment, chunks: [...chunks], rows: rows.toString() },
     at,
   );
-  const left = await tx.query(
-    "SELECT EXISTS (SELECT FROM firnline.chunk WHERE pipeline = $1 AND segment = $2 AND state <> 'pruned') AS any",
-    [lease.pipeline, segment],
-    "mark pruned",
-  );
-  if (left.rows[0]?.["any"] === false) {
-    await tx.query("DELETE FROM firnline.chunk WHERE pipeline = $1 AND segment = $2", [
-      lease.pipeline,
-      segment,
-    ]);
-    await moveSegment(tx, lease.pipeline, segment, "wholly-pruned", {});
-  }
+  await settleSegment(tx, lease.pipeline, segment);
   await guard(tx, lease);
 }
 

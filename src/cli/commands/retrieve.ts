@@ -2,6 +2,7 @@
 import { userInfo } from "node:os";
 import { FirnlineError, isFirnlineError } from "../../errors.ts";
 import { shown } from "../../policy/readers/reading.ts";
+import { type AnswerFormat, formatOfFile } from "../../retrieve/formats/answer-format.ts";
 import { parseRange } from "../../retrieve/request.ts";
 import type { RetrieveResult } from "../../retrieve/retrieve-range.ts";
 import { formatInstant } from "../../rows/day.ts";
@@ -18,11 +19,13 @@ export const retrieve: Command = {
   summary: "answer a date range, complete over hot, warm and cold, or refused with the reason",
   details:
     "A bare date is a UTC day, and --to includes it; an instant (2024-03-01T12:00:00Z) is exact, and\n" +
-    "--to excludes it. The file gets its name only when it is complete. Nothing found: an empty file and\n" +
-    "exit code 10.",
+    "--to excludes it. The file gets its name only when it is complete. Nothing found: a file without\n" +
+    'rows, and exit code 10. CSV: NULL is an empty cell, an empty text is "", and a text that a\n' +
+    "spreadsheet would run as a formula gets a ' in front. Parquet refuses the few values that it\n" +
+    "cannot hold, such as an infinite time.",
   examples: [
     "firnline retrieve audit-logs --from 2024-03-01 --to 2024-03-31 --out march.ndjson",
-    "firnline retrieve audit-logs --from 2024-03-01 --to 2024-03-31 --where id=7 --out 7.ndjson",
+    "firnline retrieve audit-logs --from 2024-03-01 --to 2024-03-31 --where id=7 --out 7.csv",
   ],
   options: {
     folder: FOLDER_OPTION,
@@ -34,8 +37,13 @@ export const retrieve: Command = {
       value: "COLUMN=VALUE",
       help: "only rows that have this value; may be repeated",
     },
-    format: { type: "string", value: "ndjson", help: "format of the answer (ndjson)" },
     out: { type: "string", value: "FILE", help: "where the answer goes" },
+    format: {
+      type: "string",
+      value: "FORMAT",
+      help: "ndjson, csv or parquet (as FILE ends, else ndjson)",
+    },
+    "csv-raw": { type: "boolean", help: "CSV for programs: texts as they are, formulas too" },
   },
   async run(context) {
     const out = required(context, "out");
@@ -44,14 +52,7 @@ export const retrieve: Command = {
       required(context, "to"),
       listOption(context, "where"),
     );
-    const format = textOption(context, "format") ?? "ndjson";
-    if (format !== "ndjson") {
-      throw usageError(
-        "--format",
-        `this version writes ndjson only (found ${shown(format)})`,
-        "Leave --format away",
-      );
-    }
+    const format = readFormat(context, out);
     if (context.positionals.length !== 1)
       throw usageError("firnline retrieve", "the PIPELINE is missing", SEE);
     return await eachPipeline(context, async (pipeline, policy) => {
@@ -60,7 +61,7 @@ export const retrieve: Command = {
       );
       const { signal } = context;
       const result = await pipeline
-        .retrieve(request, { out, requestedBy: requester(), signal })
+        .retrieve(request, { out, format, requestedBy: requester(), signal })
         .catch((error: unknown) => {
           throw signal.aborted && isFirnlineError(error, "E_INTERRUPTED") ? stopped(out, error) : error;
         });
@@ -75,12 +76,35 @@ export const retrieve: Command = {
 
 const SEE = "See `firnline retrieve --help`";
 
+const FORMATS = ["ndjson", "csv", "parquet"] as const;
+
+function readFormat(context: CommandContext, out: string): AnswerFormat {
+  const text = textOption(context, "format");
+  const named = FORMATS.find((one) => one === text);
+  if (text !== undefined && named === undefined) {
+    throw usageError(
+      "--format",
+      `there is no such format (found ${shown(text)})`,
+      "Use ndjson, csv or parquet",
+    );
+  }
+  const format = named ?? formatOfFile(out);
+  if (context.options["csv-raw"] !== true) return format;
+  if (format === "csv") return "csv-raw";
+  throw usageError(
+    "--csv-raw",
+    `it is for CSV, and the answer is ${format}`,
+    "Add --format csv, or leave it away",
+  );
+}
+
 function retrieveText(out: string, result: RetrieveResult): string[] {
   const { rows, bytes, restored, conflicting, sha256, retrieval, evidence } = result;
   const { hot, warm, cold } = result.rowsFrom;
   const sources = `${formatCount(hot)} hot, ${formatCount(warm)} warm, ${formatCount(cold)} cold`;
+  const nothing = `nothing matched, the file ${bytes === 0n ? "is empty" : "holds no row"}`;
   return [
-    `${out}: ${rows === 0n ? "nothing matched, the file is empty" : `${plural(rows, "row")}, ${formatBytes(bytes)}; ${sources}`}` +
+    `${out}: ${rows === 0n ? nothing : `${plural(rows, "row")}, ${formatBytes(bytes)}; ${sources}`}` +
       (restored > 0 ? `; ${plural(restored, "cold segment")} restored` : ""),
     ...(conflicting > 0n
       ? [`${plural(conflicting, "row")} share a key with another row of other content; all are in the file`]

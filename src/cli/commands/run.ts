@@ -21,6 +21,7 @@ export const run: Command = {
     folder: FOLDER_OPTION,
     backfill: { type: "boolean", help: "allow a first run over many days" },
     "confirm-sooner": { type: "boolean", help: "allow deleting sooner than the last applied policy" },
+    "retry-quarantined": { type: "boolean", help: "export rows anew that changed again and again" },
     "as-of": { ...AS_OF_OPTION, help: "count ages from here; for tests and demonstrations only" },
   },
   async run(context) {
@@ -31,6 +32,7 @@ export const run: Command = {
         ...asOf,
         backfill: context.options["backfill"] === true,
         confirmSooner: context.options["confirm-sooner"] === true,
+        retryQuarantined: context.options["retry-quarantined"] === true,
         signal: context.signal,
       });
       const seconds = Math.round(performance.now() - started) / 1000;
@@ -57,7 +59,7 @@ function runJson(pipeline: string, summary: RunSummary, seconds: number): string
 const DRIFT_SHOWN_MAX = 10;
 
 function runText(pipeline: string, summary: RunSummary, seconds: number): string[] {
-  const { exported, pruned, deleted, cooled, drift, failures, plan } = summary;
+  const { exported, pruned, deleted, cooled, replaced, drift, failures, plan } = summary;
   const done = [
     exported > 0n ? `archived ${plural(exported, "row")}` : "",
     pruned > 0n ? `pruned ${plural(pruned, "row")}` : "",
@@ -67,10 +69,15 @@ function runText(pipeline: string, summary: RunSummary, seconds: number): string
   return [
     `${pipeline}: ${done.length === 0 ? "nothing to do" : done.join(", ")} (${seconds.toFixed(1)} s)`,
     ...failures.map((one) => `failed, and left as it was: ${errorText(one)}`),
+    ...(replaced === 0n
+      ? []
+      : [`${plural(replaced, "row")} changed after they were archived, and were archived anew`]),
     ...heldText(plan.held),
     ...(drift.length === 0
       ? []
-      : [`drift: ${plural(drift.length, "chunk")} changed after the export; their rows stay in Postgres`]),
+      : [
+          `drift: ${plural(drift.length, "chunk")} changed faster than they could be moved; their rows stay hot`,
+        ]),
     ...drift.slice(0, DRIFT_SHOWN_MAX).map(({ day, rule, chunk, reason, segment }) => {
       const place = chunk === null ? "" : `, chunk ${chunk}`;
       return `  ${day} ${rule}: ${reason} (segment ${segment}${place})`;

@@ -49,3 +49,43 @@ export async function readAtMost(
   decoder.finish();
   return columns.take();
 }
+
+/**
+ * Rows cut at `counts`: a chunk for each count, in order, shorter or empty where there are too few rows. Null stands for
+ * a chunk of more than `bytesMax` bytes (I10). Rows after the last chunk are counted: they come as one more chunk
+ * without columns. All rows are read in any case.
+ */
+export async function* readCut(
+  tx: Transaction,
+  sql: string,
+  columnCount: number,
+  { counts, bytesMax }: { readonly counts: readonly number[]; readonly bytesMax: number },
+  op: string,
+): AsyncGenerator<RawRows | null, void, undefined> {
+  const columns = new RawColumns(columnCount);
+  const ready: (RawRows | null)[] = [];
+  let cut = 0;
+  let rows = 0;
+  let isLarge = false;
+  const decoder = new CopyBinaryDecoder(columns, () => {
+    rows += 1;
+    if (columns.bytes > bytesMax) {
+      columns.take();
+      isLarge = true;
+    }
+    if (rows !== counts[cut]) return;
+    ready.push(isLarge ? null : columns.take());
+    if (isLarge) columns.take();
+    [cut, rows, isLarge] = [cut + 1, 0, false];
+  });
+  for await (const piece of tx.copy(sql, op)) {
+    decoder.push(piece);
+    while (ready.length > 0) yield ready.shift() as RawRows | null;
+  }
+  decoder.finish();
+  for (; cut < counts.length; cut += 1) {
+    yield isLarge ? null : columns.take();
+    [rows, isLarge] = [0, false];
+  }
+  if (rows > 0) yield { rows, columns: [] };
+}

@@ -13,7 +13,7 @@ import {
 import { FirnlineError } from "../../errors.ts";
 import type { KeyRange } from "../../rows/key-range.ts";
 import type { Transaction } from "../../postgres/database.ts";
-import { quoteLiteral, quoteTable } from "../../postgres/quote.ts";
+import { quoteLiteral } from "../../postgres/quote.ts";
 import type { SourceTable, TimeRange } from "../port.ts";
 import { timeBound, timeIdentifier } from "./sql-text.ts";
 
@@ -73,22 +73,27 @@ export async function dayRange(tx: Transaction, source: SourceTable, day: DayUtc
  * The row's day as a number. For a plain timestamp the days' limits are converted once and each row is placed between
  * them, exactly as `dayRange` does it: converting each row instead could disagree in the hour that a clock is set back.
  */
-export async function dayExpression(tx: Transaction, source: SourceTable, range: string): Promise<string> {
+export async function dayExpression(
+  tx: Transaction,
+  source: SourceTable,
+  from: string,
+  range: string,
+): Promise<string> {
   const time = timeIdentifier(source);
   if (source.zone === null) return `((${time} AT TIME ZONE 'UTC')::date - '1970-01-01'::date)`;
   const { rows } = await tx.query(
     `SELECT (extract(epoch FROM min(${time})) * 1000000)::bigint::text AS first,
             (extract(epoch FROM max(${time})) * 1000000)::bigint::text AS last
-     FROM ONLY ${quoteTable(source.table)} WHERE ${range}`,
+     FROM ${from} WHERE ${range}`,
     [],
     "inventory",
   );
   const first = rows[0]?.["first"];
   if (first === null || first === undefined) return "0";
   // One day more on either side covers every zone's offset.
-  const from = Math.max(DAY_MIN, dayOf(BigInt(String(first)) as EpochMicros) - 1);
-  const to = Math.min(DAY_MAX, dayOf(BigInt(String(rows[0]?.["last"])) as EpochMicros) + 1);
-  return `(${from - 1} + width_bucket(${time}, ARRAY(
+  const firstDay = Math.max(DAY_MIN, dayOf(BigInt(String(first)) as EpochMicros) - 1);
+  const lastDay = Math.min(DAY_MAX, dayOf(BigInt(String(rows[0]?.["last"])) as EpochMicros) + 1);
+  return `(${firstDay - 1} + width_bucket(${time}, ARRAY(
     SELECT ((date '1970-01-01' + n)::timestamp AT TIME ZONE 'UTC') AT TIME ZONE ${quoteLiteral(source.zone)}
-    FROM generate_series(${from}, ${to}) n ORDER BY n)))`;
+    FROM generate_series(${firstDay}, ${lastDay}) n ORDER BY n)))`;
 }

@@ -1,21 +1,23 @@
 /** Looks at the table the way a careful operator would before the first row moves, and judges all of it at once. */
 import { readFileSync } from "node:fs";
-import { type ErrorCode, FirnlineError, FirnlineErrors } from "../../errors.ts";
+import { FirnlineError, FirnlineErrors } from "../../errors.ts";
 import { type Column, mapColumn, mapColumns } from "../../rows/column.ts";
-import { KEY_KINDS } from "../../rows/key-range.ts";
 import { toHex } from "../../rows/hex.ts";
 import type { NewSha256 } from "../../segment/digest.ts";
 import type { Database, Transaction } from "../../postgres/database.ts";
-import { quoteTable } from "../../postgres/quote.ts";
 import type { SourceTable, TableName } from "../port.ts";
+import { chooseKey } from "./choose-key.ts";
+import { type FoundLeaf, judgeLeaves, readLeaves } from "./leaves.ts";
+import { readRules } from "./predicates.ts";
+import type { ListDetaching } from "./whole-source.ts";
 import {
-  chooseKey,
   judgeServer,
   judgeSideEffects,
   judgeTable,
   type ServerFacts,
   type SideEffectFacts,
   type TableFacts,
+  VERSION_MIN,
 } from "./table-facts.ts";
 
 export interface SourceRequest {
@@ -27,8 +29,8 @@ export interface SourceRequest {
   readonly rules: readonly { readonly name: string; readonly when: string | null }[];
   /** Whether rows will be deleted. */
   readonly deletes: boolean;
-  /** Whether the policy wants rows to go with whole native partitions only. */
-  readonly wholePartitions?: boolean;
+  /** Whether whole native partitions may be dropped, or must be. */
+  readonly drops?: "never" | "where possible" | "only";
 }
 
 function sqlFile(name: string): string {
@@ -39,7 +41,8 @@ const TABLE_FACTS = sqlFile("table-facts.sql");
 const SERVER_FACTS = sqlFile("server-facts.sql");
 const FINGERPRINT = sqlFile("fingerprint.sql");
 const SIDE_EFFECTS = sqlFile("side-effects.sql");
-export const BASE_TYPE = sqlFile("base-type.sql");
+
+const NO_SIDE_EFFECTS: SideEffectFacts = { deleteTriggers: [], references: [], rules: [], publications: [] };
 
 const encoder = new TextEncoder();
 
@@ -54,8 +57,8 @@ export async function readFingerprint(tx: Transaction, newHash: NewSha256, oid: 
 }
 
 /** What a DELETE would do besides deleting rows, as seen by `tx`. */
-export async function readSideEffects(tx: Transaction, oid: string): Promise<SideEffectFacts> {
-  const { rows } = await tx.query(SIDE_EFFECTS, [oid], "side effects");
+export async function readSideEffects(tx: Transaction, oids: readonly string[]): Promise<SideEffectFacts> {
+  const { rows } = await tx.query(SIDE_EFFECTS, [oids], "side effects");
   return rows[0]?.["facts"] as SideEffectFacts;
 }
 
@@ -63,6 +66,7 @@ export async function describeSource(
   database: Database,
   newHash: NewSha256,
   request: SourceRequest,
+  listDetaching: ListDetaching,
 ): Promise<SourceTable> {
   const subject = `${request.table.schema}.${request.table.name}`;
   const findings: FirnlineError[] = [];
@@ -75,8 +79,14 @@ export async function describeSource(
       return null;
     }
   };
-  const { server, facts, fingerprint, sideEffects } = await readFacts(database, newHash, request.table);
+  const { server, facts, fingerprint, sideEffects, found } = await readFacts(
+    database,
+    newHash,
+    request,
+    listDetaching,
+  );
   findings.push(...judgeServer(server));
+  if (server.version < VERSION_MIN) throw new FirnlineErrors(findings);
   if (facts === null) {
     throw new FirnlineErrors([
       ...findings,
@@ -90,8 +100,10 @@ export async function describeSource(
   }
   findings.push(...judgeTable(subject, facts, request.deletes));
   if (request.deletes) findings.push(...judgeSideEffects(subject, sideEffects));
-  if (request.wholePartitions === true && facts.kind === "r") findings.push(notPartitioned(subject));
-  const isTable = facts.kind === "r" || facts.kind === "p";
+  findings.push(...judgeLeaves(subject, found, { deletes: request.deletes, role: facts.role }));
+  const isPartitioned = facts.kind === "p";
+  if (request.drops === "only" && !isPartitioned) findings.push(notPartitioned(subject));
+  const isTable = facts.kind === "r" || isPartitioned;
   // One by one, so that a bad type hides neither the next one nor a bad key.
   const bad = facts.attributes.filter((one) => collect(() => mapColumn(subject, one)) === null);
   const columns = collect(() =>
@@ -104,8 +116,11 @@ export async function describeSource(
   const timeColumn =
     isTable && !isTimeBad && columns ? collect(() => findTime(subject, columns, request)) : null;
   const keyColumns =
-    isTable && columns ? collect(() => findKey(subject, columns, facts, request, server.encoding)) : null;
-  const rules = isTable ? await readRules(database, subject, request, findings) : null;
+    isTable && columns
+      ? collect(() => chooseKey(subject, columns, facts, { ...request, encoding: server.encoding }))
+      : null;
+  const asker = { database: server.database, role: facts.role };
+  const rules = isTable ? await readRules(database, asker, request, findings) : null;
   if (
     findings.length > 0 ||
     columns === null ||
@@ -123,6 +138,10 @@ export async function describeSource(
       tableOid: facts.oid,
     },
     fingerprint,
+    isPartitioned,
+    leaves: isPartitioned
+      ? found.map(({ leaf }) => leaf)
+      : [{ ...request.table, oid: facts.oid, partition: null }],
     columns,
     timeColumn,
     zone: request.zone,
@@ -134,22 +153,34 @@ export async function describeSource(
 async function readFacts(
   database: Database,
   newHash: NewSha256,
-  table: TableName,
+  { table, time, zone }: SourceRequest,
+  listDetaching: ListDetaching,
 ): Promise<{
   server: ServerFacts;
   facts: TableFacts | null;
   fingerprint: string;
   sideEffects: SideEffectFacts;
+  found: FoundLeaf[];
 }> {
   return await database.transaction("repeatable read, read only", "describe", async (tx) => {
     const server = (await tx.query(SERVER_FACTS, [], "server facts")).rows[0]?.["facts"] as ServerFacts;
+    // It lacks views that are asked next.
+    if (server.version < VERSION_MIN) {
+      return { server, facts: null, fingerprint: "", sideEffects: NO_SIDE_EFFECTS, found: [] };
+    }
     const found = await tx.query(TABLE_FACTS, [table.schema, table.name], "table facts");
     const facts = (found.rows[0]?.["facts"] ?? null) as TableFacts | null;
+    const leaves =
+      facts?.kind === "p"
+        ? await readLeaves(tx, { oid: facts.oid, time, zone }, await listDetaching(tx))
+        : [];
+    const oids = [facts?.oid ?? "0", ...leaves.map(({ leaf }) => leaf.oid)];
     return {
       server,
       facts,
       fingerprint: facts === null ? "" : await readFingerprint(tx, newHash, facts.oid),
-      sideEffects: await readSideEffects(tx, facts?.oid ?? "0"),
+      sideEffects: await readSideEffects(tx, oids),
+      found: leaves,
     };
   });
 }
@@ -176,38 +207,6 @@ function findTime(subject: string, columns: readonly Column[], request: SourceRe
   return index;
 }
 
-function findKey(
-  subject: string,
-  columns: readonly Column[],
-  facts: TableFacts,
-  request: SourceRequest,
-  encoding: string,
-): readonly number[] {
-  return chooseKey(subject, facts, request.key).map((name) => {
-    const index = columns.findIndex((column) => column.attribute === name && column.select === "value");
-    const column = columns[index];
-    const attribute = facts.attributes.find((one) => one.name === name);
-    if (column === undefined || !KEY_KINDS.has(column.kind) || attribute?.base.name === "bpchar") {
-      throw new FirnlineError({
-        code: "E_KEY",
-        subject: `${subject}.${name}`,
-        problem: `type ${attribute?.type} has no order that Firnline can rely on`,
-        hint: "Choose a key of integers, uuid, text, bytea, dates or times",
-      });
-    }
-    if (column.kind === "text" && encoding !== "UTF8") {
-      // Postgres would sort by the server's bytes, and the digests are taken in the order of UTF-8.
-      throw new FirnlineError({
-        code: "E_KEY",
-        subject: `${subject}.${name}`,
-        problem: `a text key sorts by the database's encoding, which is ${encoding}`,
-        hint: "Choose another key, or move the table to a UTF8 database",
-      });
-    }
-    return index;
-  });
-}
-
 function notPartitioned(subject: string): FirnlineError {
   return new FirnlineError({
     code: "E_POLICY",
@@ -215,69 +214,4 @@ function notPartitioned(subject: string): FirnlineError {
     problem: "prune: partitions drops whole native partitions, and the table has none",
     hint: "Set prune: auto or prune: rows",
   });
-}
-
-/** Ends a transaction that was only there to ask a question. */
-class Answered extends Error {}
-
-/**
- * Lets Postgres judge each `when` as an index predicate on an empty temporary copy, which refuses volatile functions,
- * subqueries and anything that is not one expression; then reads back its own, fully qualified spelling of it. Only
- * that spelling is ever put into other statements, so nothing can be smuggled in.
- */
-async function readRules(
-  database: Database,
-  subject: string,
-  request: SourceRequest,
-  findings: FirnlineError[],
-): Promise<SourceTable["rules"]> {
-  const spelled: { name: string; when: string | null }[] = [];
-  for (const { name, when } of request.rules) {
-    const finding = (problem: string, hint: string, code: ErrorCode = "E_POLICY"): void => {
-      findings.push(new FirnlineError({ code, subject: `rule ${name} on ${subject}`, problem, hint }));
-    };
-    if (when === null) {
-      spelled.push({ name, when });
-      continue;
-    }
-    try {
-      const text = await spellPredicate(database, request.table, when);
-      if (text === "true") finding("its predicate matches every row, so no later rule gets any", "Narrow it");
-      spelled.push({ name, when: text });
-    } catch (error) {
-      if (!(error instanceof FirnlineError) || error.retryable) throw error;
-      const reason = error.problem.replace(/^.*?: /, "").replaceAll(/\s+/g, " ");
-      const problem = `Postgres does not take its predicate (${reason})`;
-      if (error.code === "E_VISIBILITY") finding(problem, error.hint, "E_VISIBILITY");
-      else finding(problem, "Use one expression over this table's columns with immutable functions only");
-    }
-  }
-  // Rule k gets the rows that no earlier rule took; NULL counts as "not taken" (I2: no row is in two partitions).
-  return spelled.map(({ name, when }, index) => {
-    const terms = spelled.slice(0, index).map((earlier) => `(${earlier.when}) IS NOT TRUE`);
-    if (when !== null) terms.push(`(${when}) IS TRUE`);
-    return { name, predicate: terms.length === 0 ? null : terms.join(" AND ") };
-  });
-}
-
-async function spellPredicate(database: Database, table: TableName, when: string): Promise<string> {
-  let spelled = "";
-  try {
-    await database.transaction("read write", "predicate", async (tx) => {
-      await tx.query(`CREATE TEMPORARY TABLE firnline_predicate (LIKE ${quoteTable(table)}) ON COMMIT DROP`);
-      await tx.query(
-        `CREATE INDEX firnline_predicate_index ON pg_temp.firnline_predicate ((1)) WHERE (${when}\n)`,
-      );
-      const { rows } = await tx.query(
-        `SELECT pg_get_expr(indpred, indrelid) AS predicate
-         FROM pg_index WHERE indexrelid = 'pg_temp.firnline_predicate_index'::regclass`,
-      );
-      // Postgres drops a predicate that is always true, and keeps none.
-      spelled = String(rows[0]?.["predicate"] ?? "true");
-      throw new Answered();
-    });
-  } catch (error) {
-    if (!(error instanceof FirnlineError) || !(error.cause instanceof Answered)) throw error;
-  }
-  return spelled;
 }

@@ -2,37 +2,47 @@
 import { FirnlineError } from "../../errors.ts";
 import type { Column } from "../../rows/column.ts";
 import type { RawRows } from "../../rows/copy-binary.ts";
-import type { DayUtc } from "../../rows/day.ts";
+import type { DayUtc, EpochMs } from "../../rows/day.ts";
 import { firstBound, sortRows } from "../../rows/row-order.ts";
 import type { NewSha256 } from "../../segment/digest.ts";
 import type { Database, Transaction } from "../../postgres/database.ts";
-import { quoteLiteral, quoteTable } from "../../postgres/quote.ts";
 import type {
   Census,
-  ChunkDelete,
   ChunkLimits,
+  Examination,
   ExportedChunk,
   Hot,
+  HotAges,
   Inventory,
+  Leaf,
   PartitionExport,
   PartitionName,
   PruneOutcome,
   PruneSteps,
+  SealedRows,
   SourceTable,
+  TableSize,
   TimeRange,
 } from "../port.ts";
 import { readAtMost, readChunks } from "./copy-reader.ts";
-import {
-  BASE_TYPE,
-  describeSource,
-  readFingerprint,
-  readSideEffects,
-  type SourceRequest,
-} from "./describe.ts";
+import { lockTable, requireDefinition } from "./definition.ts";
+import { describeSource, readFingerprint, readSideEffects, type SourceRequest } from "./describe.ts";
+import { examineSource, readClock } from "./examine.ts";
 import { dayRange, refuseAmbiguous, timeLimitsOf } from "./days.ts";
 import { readCensus, readInventory } from "./inventory.ts";
+import { noSuchValue, readBaseType, readValue } from "./read-value.ts";
 import { judgeSideEffects } from "./table-facts.ts";
-import { selected, sqlDelete, sqlExport, sqlWhere, timeBound, timeIdentifier } from "./sql-text.ts";
+import { readTableSize } from "./table-size.ts";
+import {
+  only,
+  sqlDelete,
+  sqlExport,
+  sqlMissingKeys,
+  sqlWhere,
+  timeBound,
+  timeIdentifier,
+} from "./sql-text.ts";
+import { type ListDetaching, readWhole } from "./whole-source.ts";
 
 /** Rolls a prune back without being an error. */
 class Refused extends Error {}
@@ -42,28 +52,55 @@ export class PostgresHot implements Hot<Transaction> {
   readonly #newHash: NewSha256;
   readonly #request: SourceRequest;
 
-  constructor(options: { database: Database; newHash: NewSha256; request: SourceRequest }) {
+  readonly #listDetaching: ListDetaching;
+
+  constructor(options: {
+    database: Database;
+    newHash: NewSha256;
+    request: SourceRequest;
+    listDetaching: ListDetaching;
+  }) {
     this.#database = options.database;
     this.#newHash = options.newHash;
     this.#request = options.request;
+    this.#listDetaching = options.listDetaching;
   }
 
   async describe(): Promise<SourceTable> {
-    return await describeSource(this.#database, this.#newHash, this.#request);
+    return await describeSource(this.#database, this.#newHash, this.#request, this.#listDetaching);
+  }
+
+  async examine(ages: HotAges): Promise<Examination> {
+    return await examineSource(this.#database, {
+      ...this.#request,
+      ...ages,
+      graceMs: this.#database.lockTimeoutMs,
+      describe: async () => await this.describe(),
+    });
+  }
+
+  async now(): Promise<EpochMs> {
+    return await readClock(this.#database);
   }
 
   async inventory(source: SourceTable, lastDay: DayUtc): Promise<Inventory> {
-    return await this.#database.transaction("repeatable read, read only", "inventory", async (tx) => {
-      await this.#lock(tx, source, "ACCESS SHARE");
-      return await readInventory(tx, source, lastDay);
-    });
+    return await this.#readWhole(
+      source,
+      "inventory",
+      async (tx, rows) => await readInventory(tx, source, rows, lastDay),
+    );
+  }
+
+  async size(source: SourceTable): Promise<TableSize> {
+    return await this.#readWhole(
+      source,
+      "table size",
+      async (tx, rows) => await readTableSize(tx, source, rows),
+    );
   }
 
   async census(source: SourceTable): Promise<Census> {
-    return await this.#database.transaction("repeatable read, read only", "census", async (tx) => {
-      await this.#lock(tx, source, "ACCESS SHARE");
-      return await readCensus(tx, source);
-    });
+    return await this.#readWhole(source, "census", async (tx, rows) => await readCensus(tx, source, rows));
   }
 
   async exportPartition<T>(
@@ -74,12 +111,13 @@ export class PostgresHot implements Hot<Transaction> {
   ): Promise<T> {
     return await this.#database.transaction("repeatable read, read only", "export", async (tx) => {
       // The lock comes before anything that takes a snapshot (hazard 6), then the definition, then the rows.
-      await this.#lock(tx, source, "ACCESS SHARE");
-      await this.#sameDefinition(tx, source);
+      await lockTable(tx, only(partition.leaf), "ACCESS SHARE");
+      await requireDefinition(tx, this.#newHash, source.table, source.fingerprint);
       const range = await dayRange(tx, source, partition.day);
-      const sql = sqlExport(source, range, predicateOf(source, partition.rule));
+      const sql = sqlExport(source, only(partition.leaf), range, predicateOf(source, partition.rule));
       return await consume({
         range,
+        fingerprint: await readFingerprint(tx, this.#newHash, partition.leaf.oid),
         chunks: withBounds(source, readChunks(tx, sql, source.columns.length, limits, "export")),
       });
     });
@@ -87,25 +125,24 @@ export class PostgresHot implements Hot<Transaction> {
 
   async prune(
     source: SourceTable,
-    predicate: string | null,
-    chunks: readonly ChunkDelete[],
+    { leaf, fingerprint, predicate, chunks }: SealedRows,
     steps: PruneSteps<Transaction>,
   ): Promise<PruneOutcome> {
     try {
       return await this.#database.transaction("read write", "prune", async (tx) => {
-        await this.#lock(tx, source, "ROW EXCLUSIVE");
-        await this.#sameDefinition(tx, source);
-        await this.#noSideEffects(tx, source);
+        await lockTable(tx, only(leaf), "ROW EXCLUSIVE");
+        await requireDefinition(tx, this.#newHash, leaf, fingerprint);
+        await this.#noSideEffects(tx, source, leaf);
         if ((await steps.before(tx)) === "done") return "done";
         for (const [index, chunk] of chunks.entries()) {
-          const sql = sqlDelete(source, chunk.range, predicate);
+          const sql = sqlDelete(source, leaf, chunk.range, predicate);
           const deleted = await readAtMost(tx, sql, source.columns.length, chunk, "prune");
           if (deleted === null || !steps.judge(index, sortRows(source, deleted))) throw new Refused();
         }
         // A definition that changed while rows were read would have changed what their bytes mean (hazard 13).
-        await this.#sameDefinition(tx, source);
+        await requireDefinition(tx, this.#newHash, leaf, fingerprint);
         // The lock keeps constraints and triggers out, but not a publication of all tables.
-        await this.#noSideEffects(tx, source);
+        await this.#noSideEffects(tx, source, leaf);
         await steps.after(tx);
         return "pruned";
       });
@@ -115,6 +152,12 @@ export class PostgresHot implements Hot<Transaction> {
     }
   }
 
+  async fingerprint(leaf: Leaf): Promise<string> {
+    return await this.#database.transaction("repeatable read, read only", "fingerprint", async (tx) =>
+      readFingerprint(tx, this.#newHash, leaf.oid),
+    );
+  }
+
   async deleteOnly(
     source: SourceTable,
     partition: PartitionName,
@@ -122,18 +165,18 @@ export class PostgresHot implements Hot<Transaction> {
     after: (tx: Transaction, deleted: { rows: number; from: string; to: string }) => Promise<void>,
   ): Promise<number> {
     return await this.#database.transaction("read write", "delete", async (tx) => {
-      await this.#lock(tx, source, "ROW EXCLUSIVE");
-      await this.#sameDefinition(tx, source);
-      await this.#noSideEffects(tx, source);
+      const table = only(partition.leaf);
+      await lockTable(tx, table, "ROW EXCLUSIVE");
+      await requireDefinition(tx, this.#newHash, source.table, source.fingerprint);
+      await this.#noSideEffects(tx, source, partition.leaf);
       const range = await dayRange(tx, source, partition.day);
-      const table = quoteTable(source.table);
       const time = timeIdentifier(source);
       const where = sqlWhere(source, range, predicateOf(source, partition.rule));
       const { rows } = await tx.query(
         // No alias and no join: a table or column may have any name (hazard 19).
         `WITH deleted AS (
-           DELETE FROM ONLY ${table}
-           WHERE ctid = ANY (ARRAY(SELECT ctid FROM ONLY ${table} WHERE ${where}
+           DELETE FROM ${table}
+           WHERE ctid = ANY (ARRAY(SELECT ctid FROM ${table} WHERE ${where}
                                    ORDER BY ${time} LIMIT ${Math.trunc(rowsMax)})) AND ${where}
            RETURNING ${time} AS firnline_time
          )
@@ -156,18 +199,18 @@ export class PostgresHot implements Hot<Transaction> {
     first: (tx: Transaction) => Promise<A>,
     spool: (chunks: AsyncIterable<RawRows>) => Promise<B>,
   ): Promise<{ first: A; spooled: B }> {
-    return await this.#database.transaction("repeatable read, read write", "retrieve", async (tx) => {
-      // Lock first, then read: a table dropped in between would look empty (hazard 7).
-      await this.#lock(tx, source, "ACCESS SHARE");
-      await this.#sameDefinition(tx, source);
+    const work = async (tx: Transaction, rows: string): Promise<{ first: A; spooled: B }> => {
+      await requireDefinition(tx, this.#newHash, source.table, source.fingerprint);
       const found = await first(tx);
       const { from, to } = await timeLimitsOf(tx, source, range);
-      const sql = sqlExport(source, { from: timeBound(from), to: timeBound(to) }, null);
+      const sql = sqlExport(source, rows, { from: timeBound(from), to: timeBound(to) }, null);
       return {
         first: found,
         spooled: await spool(readChunks(tx, sql, source.columns.length, limits, "retrieve")),
       };
-    });
+    };
+    const [database, list] = [this.#database, this.#listDetaching];
+    return await readWhole(database, source, list, "repeatable read, read write", "retrieve", work);
   }
 
   async timeLimits(source: SourceTable, range: TimeRange): Promise<{ from: bigint; to: bigint }> {
@@ -177,49 +220,51 @@ export class PostgresHot implements Hot<Transaction> {
     });
   }
 
-  async encodeValue(source: SourceTable, column: Column, value: string): Promise<Uint8Array> {
+  async encodeValue(column: Pick<Column, "name" | "type" | "select">, value: string): Promise<Uint8Array> {
     try {
-      return await this.#database.transaction("repeatable read, read only", "where", async (tx) => {
-        // Without its modifier: a cast to varchar(3) would cut the value and find rows that it is not equal to.
-        const { rows } = await tx.query(BASE_TYPE, [source.table.oid, column.attnum], "where");
-        const cast = `${quoteLiteral(value)}::${String(rows[0]?.["type"])}`;
-        const sql = `COPY (SELECT ${selected(column.select, cast)}) TO STDOUT (FORMAT binary)`;
-        const found = await readAtMost(tx, sql, 1, { rowsMax: 1, bytesMax: 1 << 20 }, "where");
-        return (found as RawRows).columns[0]?.subarray(4) as Uint8Array;
-      });
+      return await this.#database.transaction(
+        "repeatable read, read only",
+        "where",
+        async (tx) => await readValue(tx, column, value),
+      );
     } catch (error) {
-      if (!(error instanceof FirnlineError) || error.retryable) throw error;
-      throw new FirnlineError({
-        code: "E_INPUT",
-        subject: `--where ${column.name}`,
-        problem: `"${value}" is not a value of type ${column.type}`,
-        hint: "Write the value as Postgres would read it",
-        cause: error,
-      });
+      if (!(error instanceof FirnlineError) || error.retryable || error.code === "E_INPUT") throw error;
+      throw noSuchValue(column, value, error);
     }
   }
 
-  async #lock(tx: Transaction, source: SourceTable, mode: "ACCESS SHARE" | "ROW EXCLUSIVE"): Promise<void> {
-    await tx.query(`LOCK TABLE ONLY ${quoteTable(source.table)} IN ${mode} MODE`, [], "lock");
+  async baseType(type: string): Promise<string | null> {
+    return await this.#database.transaction(
+      "repeatable read, read only",
+      "where",
+      async (tx) => await readBaseType(tx, type),
+    );
+  }
+
+  async missingKeys(source: SourceTable, keys: readonly (readonly string[])[]): Promise<number[]> {
+    if (keys.length === 0) return [];
+    return await this.#readWhole(source, "keys", async (tx, rows) => {
+      const columns = source.keyColumns.map((_, at) => keys.map((key) => key[at] as string));
+      const missing = await tx.query(sqlMissingKeys(source, rows), columns, "keys");
+      return missing.rows.map((row) => Number(row["missing"]));
+    });
+  }
+
+  async #readWhole<T>(
+    source: SourceTable,
+    op: string,
+    work: (tx: Transaction, rows: string) => Promise<T>,
+  ): Promise<T> {
+    const list = this.#listDetaching;
+    return await readWhole(this.#database, source, list, "repeatable read, read only", op, work);
   }
 
   /** Hazards 10 and 20, again under lock: what `describe` found may be hours old. */
-  async #noSideEffects(tx: Transaction, source: SourceTable): Promise<void> {
+  async #noSideEffects(tx: Transaction, source: SourceTable, leaf: Leaf): Promise<void> {
     const subject = `${source.table.schema}.${source.table.name}`;
-    const [finding] = judgeSideEffects(subject, await readSideEffects(tx, source.table.oid));
+    const oids = [...new Set([source.table.oid, leaf.oid])];
+    const [finding] = judgeSideEffects(subject, await readSideEffects(tx, oids));
     if (finding !== undefined) throw finding;
-  }
-
-  async #sameDefinition(tx: Transaction, source: SourceTable): Promise<void> {
-    const { rows } = await tx.query("SELECT to_regclass($1)::oid::text AS oid", [quoteTable(source.table)]);
-    const found = await readFingerprint(tx, this.#newHash, source.table.oid);
-    if (rows[0]?.["oid"] === source.table.oid && found === source.fingerprint) return;
-    throw new FirnlineError({
-      code: "E_SOURCE",
-      subject: `${source.table.schema}.${source.table.name}`,
-      problem: "the table's definition changed since this run, or this segment's export, looked at it",
-      hint: "Nothing was deleted; run again, and the rows are compared with the new definition",
-    });
   }
 }
 

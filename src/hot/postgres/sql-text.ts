@@ -7,7 +7,7 @@ import { type EpochMicros, formatPostgresTimestamp, POSTGRES_EPOCH_MICROS } from
 import type { Bound, KeyRange } from "../../rows/key-range.ts";
 import { invariant } from "../../errors.ts";
 import { quoteIdentifier, quoteLiteral, quoteTable } from "../../postgres/quote.ts";
-import type { SourceTable } from "../port.ts";
+import type { Leaf, SourceTable, TableName } from "../port.ts";
 
 const CASTS: Readonly<Partial<Record<ValueKind, string>>> = {
   int2: "pg_catalog.int2",
@@ -67,11 +67,19 @@ function withZone(text: string): string {
   return text.endsWith(" BC") ? `${text.slice(0, -3)}+00 BC` : `${text}+00`;
 }
 
+/**
+ * Time, then key. Without a key the texts of all columns: rows that are still alike then are alike in the archive, or
+ * show as drift.
+ */
 export function orderBy(source: SourceTable): string {
-  return [
-    timeIdentifier(source),
-    ...source.keyColumns.map((index) => keyExpression(columnOf(source, index))),
-  ].join(", ");
+  const keys = source.keyColumns.map((index) => keyExpression(columnOf(source, index)));
+  const texts = attributesOf(source).map((name) => `${name}::pg_catalog.text COLLATE pg_catalog."C"`);
+  return [timeIdentifier(source), ...(keys.length > 0 ? keys : texts)].join(", ");
+}
+
+/** Each column of the table once, quoted. */
+function attributesOf(source: SourceTable): string[] {
+  return [...new Set(source.columns.map(({ attribute }) => attribute))].map(quoteIdentifier);
 }
 
 /** `>= bound` or `< bound` over (time, key). The condition on time alone lets an index on time be used. */
@@ -97,19 +105,68 @@ export function sqlWhere(source: SourceTable, range: KeyRange, predicate: string
   return predicate === null ? sqlRange(source, range) : `${sqlRange(source, range)} AND (${predicate})`;
 }
 
-export function sqlExport(source: SourceTable, range: KeyRange, predicate: string | null): string {
+/** One table that holds rows, and nothing that inherits from it. */
+export function only(table: TableName): string {
+  return `ONLY ${quoteTable(table)}`;
+}
+
+/**
+ * All rows of the source. A plain table is addressed with ONLY (hazard 9); FROM ONLY on a partitioned one would read
+ * nothing (hazard 17), and its partitions can have no columns of their own.
+ */
+export function whole(source: SourceTable): string {
+  return source.isPartitioned ? quoteTable(source.table) : only(source.table);
+}
+
+/** The same for a FROM, together with leaves that are not attached any more and hold rows of the source still. */
+export function rowsOf(source: SourceTable, apart: readonly TableName[]): string {
+  if (apart.length === 0) return whole(source);
+  const list = ["tableoid", ...attributesOf(source)].join(", ");
+  const parts = [whole(source), ...apart.map(only)].map((table) => `SELECT ${list} FROM ${table}`);
+  return `(${parts.join(" UNION ALL ")}) AS firnline_rows`;
+}
+
+/** Rows of `from`, which `only` or `rowsOf` wrote. */
+export function sqlExport(
+  source: SourceTable,
+  from: string,
+  range: KeyRange,
+  predicate: string | null,
+): string {
   return (
-    `COPY (SELECT ${selectList(source)} FROM ONLY ${quoteTable(source.table)} ` +
+    `COPY (SELECT ${selectList(source)} FROM ${from} ` +
     `WHERE ${sqlWhere(source, range, predicate)} ORDER BY ${orderBy(source)}) TO STDOUT (FORMAT binary)`
   );
 }
 
 /** The proof-carrying delete: it hands back exactly the bytes that the export's COPY gave. */
-export function sqlDelete(source: SourceTable, range: KeyRange, predicate: string | null): string {
+export function sqlDelete(
+  source: SourceTable,
+  leaf: Leaf,
+  range: KeyRange,
+  predicate: string | null,
+): string {
   return (
-    `COPY (DELETE FROM ONLY ${quoteTable(source.table)} WHERE ${sqlWhere(source, range, predicate)} ` +
+    `COPY (DELETE FROM ${only(leaf)} WHERE ${sqlWhere(source, range, predicate)} ` +
     `RETURNING ${selectList(source)}) TO STDOUT (FORMAT binary)`
   );
+}
+
+/**
+ * Numbers of the keys, given column by column as arrays of texts, that none of `rows` has. Equality is the type's
+ * own, so that the key's index is used.
+ */
+export function sqlMissingKeys(source: SourceTable, rows: string): string {
+  const columns = source.keyColumns.map((index) => columnOf(source, index));
+  const arrays = columns.map((_, at) => `$${at + 1}::text[]`).join(", ");
+  const names = columns.map((_, at) => `k${at}`);
+  const equals = columns.map((column, at) => {
+    // A timestamptz's text is in UTC, like the session.
+    const cast = CASTS[column.kind];
+    return `${quoteIdentifier(column.attribute)} = firnline_keys.${names[at]}::${cast}`;
+  });
+  return `SELECT n - 1 AS missing FROM unnest(${arrays}) WITH ORDINALITY AS firnline_keys(${names.join(", ")}, n)
+    WHERE NOT EXISTS (SELECT FROM ${rows} WHERE ${equals.join(" AND ")}) ORDER BY n`;
 }
 
 /** A value of the time column, as microseconds since 2000, in the form of a bound. */

@@ -1,5 +1,6 @@
 /** What `sql/table-facts.sql` and `sql/server-facts.sql` report, and the judgement on it. Pure. */
 import { type ErrorCode, FirnlineError } from "../../errors.ts";
+import { quoteIdentifier } from "../../postgres/quote.ts";
 import type { AttributeFacts } from "../../rows/column.ts";
 
 export interface IndexFacts {
@@ -16,6 +17,11 @@ export interface IndexFacts {
 
 export interface TableFacts {
   readonly oid: string;
+  readonly schema: string;
+  /** Schema and name as SQL writes them. */
+  readonly quoted: string;
+  /** The role that asks, as SQL writes it. */
+  readonly role: string;
   readonly kind: string;
   readonly persistence: string;
   readonly isPartition: boolean;
@@ -23,6 +29,8 @@ export interface TableFacts {
   readonly hasChildren: boolean;
   readonly accessMethod: string;
   readonly rowSecurityActive: boolean;
+  /** Whether the role may name anything in the table's schema. */
+  readonly canUse: boolean;
   readonly canSelect: boolean;
   readonly canDelete: boolean;
   readonly bytesTotal: string;
@@ -33,9 +41,16 @@ export interface TableFacts {
 
 /** What `sql/side-effects.sql` reports. */
 export interface SideEffectFacts {
-  readonly deleteTriggers: readonly string[];
-  readonly references: readonly { constraint: string; table: string; onDelete: string }[];
-  readonly rules: readonly string[];
+  /** Tables are written as SQL writes them, names are not. */
+  readonly deleteTriggers: readonly { readonly name: string; readonly table: string }[];
+  readonly references: readonly {
+    readonly constraint: string;
+    readonly table: string;
+    readonly onDelete: string;
+    /** As `pg_get_constraintdef` prints it. */
+    readonly definition: string;
+  }[];
+  readonly rules: readonly { readonly name: string; readonly table: string }[];
   readonly publications: readonly string[];
 }
 
@@ -49,7 +64,7 @@ export interface ServerFacts {
 }
 
 /** The oldest release that the SQL in here was tried on. */
-const VERSION_MIN = 150_000;
+export const VERSION_MIN = 150_000;
 
 const KINDS: Readonly<Record<string, string>> = {
   v: "a view",
@@ -82,16 +97,11 @@ export function judgeServer(server: ServerFacts): FirnlineError[] {
 
 export function judgeTable(subject: string, facts: TableFacts, deletes: boolean): FirnlineError[] {
   const findings: FirnlineError[] = [];
-  const finding = (code: ErrorCode, problem: string, hint: string): void => {
-    findings.push(new FirnlineError({ code, subject, problem, hint }));
+  const finding = (code: ErrorCode, problem: string, hint: string, ...fix: string[]): void => {
+    findings.push(new FirnlineError({ code, subject, problem, hint, fix }));
   };
-  if (facts.kind === "p") {
-    finding(
-      "E_RELATION",
-      "it is natively partitioned, and this version moves plain tables only",
-      "Name one plain table, or wait for the version that moves partitions",
-    );
-  } else if (facts.kind !== "r") {
+  const { quoted, role } = facts;
+  if (facts.kind !== "r" && facts.kind !== "p") {
     finding(
       "E_RELATION",
       `it is ${KINDS[facts.kind] ?? `a relation of kind ${facts.kind}`}`,
@@ -100,11 +110,16 @@ export function judgeTable(subject: string, facts: TableFacts, deletes: boolean)
   }
   if (facts.isPartition) {
     finding("E_RELATION", "it is a partition of another table", "Name the partitioned table, not a leaf");
-  } else if (facts.inherits || facts.hasChildren) {
+  } else if (facts.inherits || (facts.hasChildren && facts.kind !== "p")) {
     finding("E_RELATION", "it takes part in table inheritance", "Move the rows into a plain table first");
   }
   if (facts.persistence === "u") {
-    finding("E_RELATION", "it is UNLOGGED and is emptied by a crash", "ALTER TABLE ... SET LOGGED");
+    finding(
+      "E_RELATION",
+      "it is UNLOGGED and is emptied by a crash",
+      "ALTER TABLE ... SET LOGGED",
+      `ALTER TABLE ${quoted} SET LOGGED;`,
+    );
   }
   if (facts.persistence === "t") finding("E_RELATION", "it is temporary", "Name a permanent table");
   if (facts.rowSecurityActive) {
@@ -112,11 +127,32 @@ export function judgeTable(subject: string, facts: TableFacts, deletes: boolean)
       "E_VISIBILITY",
       "row-level security hides rows from this role",
       "Use a role with BYPASSRLS, or the table's owner without FORCE ROW LEVEL SECURITY",
+      `ALTER ROLE ${role} BYPASSRLS;`,
     );
   }
-  if (!facts.canSelect) finding("E_VISIBILITY", "this role may not SELECT", "GRANT SELECT on it");
+  if (!facts.canUse) {
+    finding(
+      "E_VISIBILITY",
+      "this role may not use its schema",
+      "GRANT USAGE on it",
+      `GRANT USAGE ON SCHEMA ${quoteIdentifier(facts.schema)} TO ${role};`,
+    );
+  }
+  if (!facts.canSelect) {
+    finding(
+      "E_VISIBILITY",
+      "this role may not SELECT",
+      "GRANT SELECT on it",
+      `GRANT SELECT ON ${quoted} TO ${role};`,
+    );
+  }
   if (deletes && !facts.canDelete) {
-    finding("E_VISIBILITY", "this role may not DELETE", "GRANT DELETE on it, or set prune: off");
+    finding(
+      "E_VISIBILITY",
+      "this role may not DELETE",
+      "GRANT DELETE on it, or set prune: off",
+      `GRANT DELETE ON ${quoted} TO ${role};`,
+    );
   }
   return findings;
 }
@@ -126,83 +162,55 @@ const ON_DELETE: Readonly<Record<string, string>> = { c: "CASCADE", n: "SET NULL
 /** What a DELETE would do besides deleting rows: reasons not to delete at all. */
 export function judgeSideEffects(subject: string, facts: SideEffectFacts): FirnlineError[] {
   const findings: FirnlineError[] = [];
-  const finding = (code: ErrorCode, problem: string, hint: string): void => {
-    findings.push(new FirnlineError({ code, subject, problem, hint }));
+  const finding = (problem: string, hint: string, fix: readonly string[]): void => {
+    findings.push(new FirnlineError({ code: "E_SIDE_EFFECT", subject, problem, hint, fix }));
   };
-  for (const { constraint, table, onDelete } of facts.references) {
+  const names = (found: readonly { readonly name: string }[]): string =>
+    [...new Set(found.map(({ name }) => name))].join(", ");
+  for (const { constraint, table, onDelete, definition } of facts.references) {
     const action = ON_DELETE[onDelete];
     if (action === undefined) continue;
+    const quoted = quoteIdentifier(constraint);
     finding(
-      "E_SIDE_EFFECT",
       `constraint ${constraint} of ${table} is ON DELETE ${action} and would change rows that are not archived`,
       "Make it NO ACTION, or set prune: off",
+      [
+        `ALTER TABLE ${table} DROP CONSTRAINT ${quoted},`,
+        `  ADD CONSTRAINT ${quoted} ${withoutAction(definition)} NOT VALID;`,
+        `ALTER TABLE ${table} VALIDATE CONSTRAINT ${quoted};`,
+      ],
     );
   }
   if (facts.deleteTriggers.length > 0) {
     finding(
-      "E_SIDE_EFFECT",
-      `triggers run on DELETE: ${facts.deleteTriggers.join(", ")}`,
+      `triggers run on DELETE: ${names(facts.deleteTriggers)}`,
       "Drop or disable them, or set prune: off",
+      facts.deleteTriggers.map(
+        ({ name, table }) => `ALTER TABLE ${table} DISABLE TRIGGER ${quoteIdentifier(name)};`,
+      ),
     );
   }
   if (facts.rules.length > 0) {
-    finding("E_SIDE_EFFECT", `it has rules: ${facts.rules.join(", ")}`, "Drop them, or set prune: off");
+    finding(
+      `it has rules: ${names(facts.rules)}`,
+      "Drop them, or set prune: off",
+      facts.rules.map(({ name, table }) => `DROP RULE ${quoteIdentifier(name)} ON ${table};`),
+    );
   }
   if (facts.publications.length > 0) {
     finding(
-      "E_SIDE_EFFECT",
       `publications replicate its deletes: ${facts.publications.join(", ")}`,
       "ALTER PUBLICATION ... SET (publish = 'insert, update'), or set prune: off",
+      facts.publications.map(
+        (name) => `ALTER PUBLICATION ${quoteIdentifier(name)} SET (publish = 'insert, update, truncate');`,
+      ),
     );
   }
   return findings;
 }
 
-/** The key's columns in order: those the policy names, or the primary key's. Throws `E_KEY`. */
-export function chooseKey(
-  subject: string,
-  facts: TableFacts,
-  wanted: readonly string[] | null,
-): readonly string[] {
-  const usable = (index: IndexFacts): boolean =>
-    index.unique &&
-    index.valid &&
-    index.immediate &&
-    !index.partial &&
-    !index.expression &&
-    index.method === "btree";
-  const candidates = facts.indexes.filter((index) => index.columns !== null && usable(index));
-  const primary = candidates.find((index) => index.primary);
-  const columns = wanted ?? primary?.columns ?? null;
-  const unusable = facts.indexes.filter((index) => index.unique && !usable(index)).map(describeIndex);
-  const found = unusable.length === 0 ? "" : ` (found ${unusable.join(", ")})`;
-  const fail = (problem: string): FirnlineError =>
-    new FirnlineError({
-      code: "E_KEY",
-      subject,
-      problem,
-      hint: "Add a unique index over NOT NULL columns, or set source.key to one that exists",
-    });
-  if (columns === null) throw fail(`no primary key and no source.key${found}`);
-  const sameSet = (index: IndexFacts): boolean =>
-    index.columns?.length === columns.length && columns.every((name) => index.columns?.includes(name));
-  if (!candidates.some(sameSet)) {
-    throw fail(`no unique, valid, immediate index is on exactly (${columns.join(", ")})${found}`);
-  }
-  for (const name of columns) {
-    const attribute = facts.attributes.find((one) => one.name === name);
-    if (attribute?.notNull !== true) throw fail(`key column ${name} may be NULL`);
-  }
-  return columns;
-}
-
-function describeIndex(index: IndexFacts): string {
-  const flaws = [
-    index.partial ? "partial" : "",
-    index.expression ? "expression" : "",
-    index.valid ? "" : "invalid",
-    index.immediate ? "" : "deferrable",
-    index.method === "btree" ? "" : index.method,
-  ].filter((flaw) => flaw !== "");
-  return `${flaws.join(" ")} index ${index.name}`;
+/** A foreign key's definition with NO ACTION on DELETE. The last one counts: a name may look like an action. */
+function withoutAction(definition: string): string {
+  const plain = definition.replace(/^(.*) ON DELETE (?:CASCADE|SET NULL|SET DEFAULT)(?: \([^)]*\))?/s, "$1");
+  return plain.replace(/ NOT VALID$/, "");
 }

@@ -90,6 +90,18 @@ export function describeAddressing(subject: () => ArchiveHarness): void {
     expect((await failureOf(archive.create(KEY, bytesOf("x")))).code).toBe("E_INTERNAL");
   });
 
+  test("examine finds nothing wrong, before the first object and after, and leaves nothing behind", async () => {
+    expect(await archive.examine()).toMatchObject({ findings: [] });
+    expect(await keysOf(archive)).toEqual([]);
+    await created(archive, "a/b", bytesOf("x"));
+    const { bytesFree, findings } = await archive.examine();
+    expect(findings).toEqual([]);
+    if (bytesFree !== null) expect(bytesFree).toBeGreaterThan(0n);
+    expect(await keysOf(archive)).toEqual(["a/b"]);
+    await archive[Symbol.asyncDispose]();
+    expect((await failureOf(archive.examine())).code).toBe("E_INTERNAL");
+  });
+
   test("the URL names the archive and holds no secret", () => {
     expect(new URL(archive.url)).toMatchObject({ username: "", password: "", search: "" });
   });

@@ -5,7 +5,8 @@ import { mkdtemp, readdir, realpath } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 
-import { type FileArchive, openFileArchive } from "../../../src/archive/file/file-archive.ts";
+import { openFileArchive } from "../../../src/archive/file/file-archive.ts";
+import type { Archive } from "../../../src/archive/port.ts";
 import type { EpochMs } from "../../../src/rows/day.ts";
 import { HOUR_MS } from "./harness.ts";
 
@@ -36,7 +37,7 @@ export function openHandlesBelow(root: string): number {
 }
 
 /** An archive whose clock stands still at `START`. */
-export function openAt(root: string): FileArchive {
+export function openAt(root: string): Archive {
   return openFileArchive({
     root,
     now: () => START as EpochMs,

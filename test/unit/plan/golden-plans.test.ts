@@ -4,14 +4,15 @@
  */
 import { describe, expect, it } from "vitest";
 
-import { planJson } from "../../../src/cli/plan-text.ts";
-import { makePlan, type PlanInput } from "../../../src/plan/plan.ts";
+import { heldText, planJson } from "../../../src/cli/plan-text.ts";
+import { makePlan } from "../../../src/plan/plan.ts";
+import type { Held, PlanInput } from "../../../src/plan/step.ts";
 import { parsePolicy } from "../../../src/policy/policy.ts";
 import { type SegmentState, SEGMENT_STATES } from "../../../src/segment/state.ts";
 import { brief, expectGolden, text } from "./golden.ts";
 import { at, day, hotDays, policy, policyText, scene, segment } from "./scenes.ts";
 
-const lateDay = { rule: "default", day: day("2026-01-02") };
+const lateDay = { leaf: null, rule: "default", day: day("2026-01-02") };
 
 describe("the plan of", () => {
   it("a night", async () => {
@@ -84,8 +85,8 @@ describe("the plan of", () => {
       ),
       "of a day that is also old enough for the cold class": text(
         scene({
-          hot: [{ rule: "default", day: day("2024-06-01"), rows: 3n }],
-          catalog: { archived: [{ rule: "default", day: day("2024-06-01") }] },
+          hot: [{ leaf: null, rule: "default", day: day("2024-06-01"), rows: 3n }],
+          catalog: { archived: [{ leaf: null, rule: "default", day: day("2024-06-01") }] },
         }),
       ),
       "while the day's segment is uploaded": text(scene({ hot, catalog: open("uploaded", 1_000n) })),
@@ -127,7 +128,7 @@ describe("the plan of", () => {
     const resumed = (state: SegmentState, from = dayFrom, more: Partial<PlanInput> = {}): PlanInput => ({
       ...scene({
         hot: hasHot.has(state)
-          ? [{ rule: "default", day: from, rows: state === "pruning" ? 1n : 1_000n }]
+          ? [{ leaf: null, rule: "default", day: from, rows: state === "pruning" ? 1n : 1_000n }]
           : [],
         catalog: {
           unfinished: [
@@ -201,7 +202,7 @@ describe("the plan of", () => {
         scene({
           policy: policy(rules),
           hot: hotDays(day("2026-01-02"), 1, 5n, "denied"),
-          catalog: { archived: [{ rule: "denied", day: day("2026-01-02") }] },
+          catalog: { archived: [{ leaf: null, rule: "denied", day: day("2026-01-02") }] },
         }),
       ),
     });
@@ -273,6 +274,24 @@ describe("the plan of", () => {
         scene({ policy: longer, previous: policy(), catalog: { unfinished: begun } }),
       ),
     });
+  });
+
+  it("what is held back: what waits for a person comes first", () => {
+    const held = (dayText: string, needsPerson: boolean): Held => ({
+      leaf: null,
+      rule: "default",
+      day: day(dayText),
+      rows: 1n,
+      reason: "why",
+      needsPerson,
+    });
+    expect(heldText([held("2026-01-01", false), held("2026-01-02", true)])).toEqual([
+      "held back: 2 partitions, 1 of them until a person does something",
+      "  2026-01-02 default: why",
+      "  2026-01-01 default: why",
+    ]);
+    expect(heldText([held("2026-01-01", false)])[0]).toBe("held back: 1 partition");
+    expect(heldText([])).toEqual([]);
   });
 
   it("for machines", async () => {

@@ -2,7 +2,8 @@
 import { expect } from "vitest";
 
 import { planText } from "../../../src/cli/plan-text.ts";
-import { makePlan, type PlanInput } from "../../../src/plan/plan.ts";
+import { makePlan } from "../../../src/plan/plan.ts";
+import type { PlanInput } from "../../../src/plan/step.ts";
 
 /** The plan as a person reads it. */
 export const text = (input: PlanInput, all = false): string =>

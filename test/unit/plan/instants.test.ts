@@ -2,7 +2,8 @@
 import { describe, expect, it } from "vitest";
 
 import { planText } from "../../../src/cli/plan-text.ts";
-import { lastColdDay, lastDueDay, makePlan, type Plan } from "../../../src/plan/plan.ts";
+import { lastColdDay, lastDueDay, makePlan } from "../../../src/plan/plan.ts";
+import type { Plan } from "../../../src/plan/step.ts";
 import { dueInstant } from "../../../src/policy/ages.ts";
 import { addDays, type EpochMicros, formatDay, formatInstant } from "../../../src/rows/day.ts";
 import { at, day, hotDays, policy, scene, segment } from "./scenes.ts";

@@ -1,7 +1,8 @@
 /** Small worlds to plan in: a policy, what is hot, what the catalog knows. */
-import type { PlanInput, PlannedSegment } from "../../../src/plan/plan.ts";
+import type { PlanInput, PlannedSegment } from "../../../src/plan/step.ts";
 import { parsePolicy, type Policy } from "../../../src/policy/policy.ts";
 import { addDays, type DayUtc, type EpochMicros, parseDay, parseInstant } from "../../../src/rows/day.ts";
+import type { PartitionKey } from "../../../src/segment/partition-key.ts";
 
 export const day = (text: string): DayUtc => parseDay(text);
 export const at = (text: string): EpochMicros => parseInstant(text);
@@ -22,15 +23,18 @@ export function policy(more?: string, tiers?: string): Policy {
   return parsePolicy(policyText(more, tiers), "audit-logs.yaml");
 }
 
-export interface HotRows {
-  readonly rule: string;
-  readonly day: DayUtc;
+export interface HotRows extends PartitionKey {
   readonly rows: bigint;
 }
 
 /** One partition a day, the first of them `first`. */
 export function hotDays(first: DayUtc, count: number, rows = 1_000n, rule = "default"): HotRows[] {
-  return Array.from({ length: count }, (_, index) => ({ rule, day: addDays(first, index), rows }));
+  return Array.from({ length: count }, (_, index) => ({
+    leaf: null,
+    rule,
+    day: addDays(first, index),
+    rows,
+  }));
 }
 
 /** A segment as the catalog knows it, of one day and a megabyte. Its number makes its id. */
@@ -44,10 +48,14 @@ export function segment(
   return {
     segment: `${String(number).padStart(12, "0")}-0123456789abcdef`,
     state,
+    leaf: null,
     rule: "default",
     dayTo: changes.dayFrom,
     rows,
+    replaces: false,
     rowsUnpruned: state === "warm" || state === "cooling" ? 0n : rows,
+    rowsQuarantined: 0n,
+    rowsUnknown: 0n,
     object: state === "exporting" ? null : { bytes: 1_048_576n },
     ...changes,
   };
@@ -68,6 +76,13 @@ export function scene(
     coldBytesMin: 0n,
     backfill: false,
     ...rest,
-    catalog: { unfinished: [], dueForCold: [], archived: [], everMoved: true, ...catalog },
+    catalog: {
+      unfinished: [],
+      dueForRewrite: [],
+      dueForCold: [],
+      archived: [],
+      everMoved: true,
+      ...catalog,
+    },
   };
 }

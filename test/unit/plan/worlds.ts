@@ -1,7 +1,7 @@
 /** Any policy, table and catalog: small, so that what belongs together meets. */
 import fc from "fast-check";
 
-import type { PlanInput, PlannedSegment } from "../../../src/plan/plan.ts";
+import type { PlanInput, PlannedSegment } from "../../../src/plan/step.ts";
 import type { Policy, Rule } from "../../../src/policy/policy.ts";
 import { type DayUtc, type EpochMicros, MICROS_PER_DAY } from "../../../src/rows/day.ts";
 import { policy, scene, segment } from "./scenes.ts";
@@ -73,7 +73,7 @@ const segments = (states: readonly PlannedSegment["state"][], firstId: number) =
     );
 
 const partitions = fc.uniqueArray(
-  fc.record({ rule: names, day: days, rows: fc.bigInt({ min: 0n, max: 20n }) }),
+  fc.record({ leaf: fc.constant(null), rule: names, day: days, rows: fc.bigInt({ min: 0n, max: 20n }) }),
   { maxLength: 12, selector: ({ rule, day }) => `${rule} ${day}` },
 );
 
@@ -89,7 +89,7 @@ export const inputs: fc.Arbitrary<PlanInput> = fc
     catalog: fc.record({
       unfinished: segments(UNFINISHED, 100),
       dueForCold: segments(["warm"], 200),
-      archived: fc.array(fc.record({ rule: names, day: days }), { maxLength: 6 }),
+      archived: fc.array(fc.record({ leaf: fc.constant(null), rule: names, day: days }), { maxLength: 6 }),
       everMoved: fc.boolean(),
     }),
   })

@@ -76,10 +76,16 @@ async function* chunksOf(rows: readonly Row[], name: string, log: Log): AsyncGen
   }
 }
 
-function sourceOf(name: string, notBefore: number, rows: readonly Row[], log = new Log()): LazySource {
+function sourceOf(
+  name: string,
+  notBefore: number,
+  rows: readonly Row[],
+  log = new Log(),
+  order = ORDER,
+): LazySource {
   return {
     notBefore: BigInt(notBefore),
-    open: () => new RowCursor(name, ORDER, chunksOf(rows.toSorted(byPlace), name, log)),
+    open: () => new RowCursor(name, order, chunksOf(rows.toSorted(byPlace), name, log)),
   };
 }
 
@@ -133,6 +139,27 @@ describe("a merge", () => {
     ]);
     expect(rows).toHaveLength(2);
     expect(counts).toEqual({ collapsed: 0n, conflicting: 2n });
+  });
+
+  it("of a table without a key gives every row: two that look alike may be two rows", async () => {
+    const keyless = (name: string, rows: readonly Row[]): LazySource =>
+      sourceOf(name, 0, rows, new Log(), { ...ORDER, keyColumns: [] });
+    const { rows, counts } = await merged([
+      keyless("hot", [row(1, 1), row(1, 1), row(2, 1, "new")]),
+      keyless("s1", [row(1, 1), row(2, 1, "old"), row(3, 1)]),
+      keyless("s2", [row(0, 9), row(2, 1, "old")]),
+    ]);
+    expect(rows.map(({ time, content }) => [time, content])).toEqual([
+      [0, "x"],
+      [1, "x"],
+      [1, "x"],
+      [1, "x"],
+      [2, "new"],
+      [2, "old"],
+      [2, "old"],
+      [3, "x"],
+    ]);
+    expect(counts).toEqual({ collapsed: 0n, conflicting: 0n });
   });
 
   it("says of each row where it came from", async () => {

@@ -3,7 +3,14 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import { DAY_MAX, DAY_MIN, type DayUtc, parseDay } from "../../../src/rows/day.ts";
-import { journalKey, manifestKey, segmentId, segmentKey } from "../../../src/segment/archive-keys.ts";
+import {
+  journalKey,
+  journalNumber,
+  manifestKey,
+  segmentId,
+  segmentKey,
+  segmentOfKey,
+} from "../../../src/segment/archive-keys.ts";
 
 const random = Uint8Array.of(0, 1, 0x7f, 0x80, 0xfe, 0xff, 0xab, 0xcd);
 
@@ -59,5 +66,46 @@ describe("a segment's id", () => {
 
   it("takes no more than eight bytes", () => {
     expect(segmentId(1n, new Uint8Array(32).fill(1))).toBe("000000000001-0101010101010101");
+  });
+});
+
+describe("from a key comes", () => {
+  const segment = "000000000042-00017f80feffabcd";
+
+  it("the segment whose object or manifest it is, and none from any other", () => {
+    const day = fc.integer({ min: DAY_MIN, max: DAY_MAX }).map((value) => value as DayUtc);
+    const name = fc.stringMatching(/^[a-z][a-z0-9_]{0,62}$/);
+    fc.assert(
+      fc.property(
+        name,
+        name,
+        day,
+        fc.bigInt({ min: 1n, max: 10n ** 15n }),
+        (pipeline, rule, on, sequence) => {
+          const id = segmentId(sequence, random);
+          expect(segmentOfKey(segmentKey(pipeline, rule, on, id))).toBe(id);
+          expect(segmentOfKey(manifestKey(pipeline, id))).toBe(id);
+        },
+      ),
+    );
+    for (const key of [
+      journalKey("audit_logs", 1n),
+      `audit_logs/daily/rule=default/dt=2026-01-03/mine.parquet`,
+      `audit_logs/daily/rule=default/dt=2026-01-03/${segment}.parquet.bak`,
+      `audit_logs/daily/rule=default/${segment}.parquet`,
+      `audit_logs/${segment}.parquet`,
+      `_firnline/audit_logs/manifests/${segment}.parquet`,
+      `x/_firnline/audit_logs/manifests/${segment}.json`,
+      `audit_logs/daily/rule=default/dt=2026-01-03/${segment.toUpperCase()}.parquet`,
+    ]) {
+      expect([key, segmentOfKey(key)]).toEqual([key, null]);
+    }
+  });
+
+  it("the number of the journal's entry, of this pipeline alone", () => {
+    expect(journalNumber("audit_logs", journalKey("audit_logs", 42n))).toBe(42n);
+    expect(journalNumber("audit_logs", journalKey("other", 42n))).toBeNull();
+    expect(journalNumber("audit_logs", "_firnline/audit_logs/journal/42.json")).toBeNull();
+    expect(journalNumber("audit_logs", `${journalKey("audit_logs", 42n)}.bak`)).toBeNull();
   });
 });

@@ -32,7 +32,11 @@ const LEGAL: readonly (readonly [SegmentState, SegmentEvent, SegmentState])[] = 
   ["uploaded", "seal-journaled", "sealed"],
   ["uploaded", "given-up", "abandoned"],
   ["sealed", "prune-journaled", "pruning"],
+  ["uploaded", "pack-journaled", "warm"],
+  ["sealed", "wholly-superseded", "superseded"],
   ["pruning", "wholly-pruned", "warm"],
+  ["pruning", "wholly-superseded", "superseded"],
+  ["warm", "wholly-superseded", "superseded"],
   ["warm", "class-requested", "cooling"],
   ["cooling", "transition-journaled", "cold"],
 ];
@@ -67,9 +71,9 @@ describe("a segment", () => {
     }
   });
 
-  it("ends as cold or abandoned, and nowhere else, whatever happens", () => {
+  it("ends as cold, abandoned or superseded, and nowhere else, whatever happens", () => {
     const ends = SEGMENT_STATES.filter((state) => SEGMENT_EVENTS.every((event) => !outcome(state, event)));
-    expect(ends).toEqual(["cold", "abandoned"]);
+    expect(ends).toEqual(["cold", "abandoned", "superseded"]);
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...SEGMENT_EVENTS), { maxLength: 40 }), (events) => {
         const path: SegmentState[] = ["exporting"];
@@ -87,12 +91,12 @@ describe("a segment", () => {
     expect(statesBefore("given-up")).toEqual(["exporting", "uploaded"]);
   });
 
-  it("is read from the archive only after prune-started was journaled", () => {
+  it("is read from the archive only after prune-started was journaled, and until it is superseded", () => {
     const readable = new Set<SegmentState>(["pruning"]);
     for (const state of readable) {
       for (const event of SEGMENT_EVENTS) {
         const next = outcome(state, event);
-        if (next !== null) readable.add(next);
+        if (next !== null && next !== "superseded") readable.add(next);
       }
     }
     expect(new Set(READABLE_STATES)).toEqual(readable);
@@ -115,8 +119,8 @@ describe("the control schema", () => {
     const sql = readMigrations()
       .map((migration) => migration.sql)
       .join("\n");
-    const allowed = [...sql.matchAll(/state text NOT NULL CHECK \(state IN \((.*?)\)\)/g)].map(([, list]) =>
-      (list as string).split(", ").map((quoted) => quoted.slice(1, -1)),
+    const allowed = [...sql.matchAll(/CHECK \(state IN \(\s*(.*?)\)\)/gs)].map(([, list]) =>
+      (list as string).split(/,\s*/).map((quoted) => quoted.slice(1, -1)),
     );
     expect(allowed).toContainEqual([...SEGMENT_STATES]);
     expect(allowed).toContainEqual([...CHUNK_STATES]);

@@ -1,7 +1,7 @@
--- The type of a column below all domains, without its modifier.
--- $1 table oid, $2 attribute number.
+-- The type below all domains of a declared type, without its modifier. No row: there is no such type (any more).
+-- $1 the declared type as format_type prints it, with pg_catalog alone on the search path.
 WITH RECURSIVE base(oid) AS (
-  SELECT atttypid FROM pg_catalog.pg_attribute WHERE attrelid = $1::oid AND attnum = $2
+  SELECT to_regtype($1)::oid
   UNION ALL
   SELECT t.typbasetype FROM base b JOIN pg_catalog.pg_type t ON t.oid = b.oid WHERE t.typtype = 'd'
 )

@@ -5,6 +5,5 @@ SELECT jsonb_build_object(
   'database', current_database(),
   'version', current_setting('server_version_num')::int,
   'inRecovery', pg_is_in_recovery(),
-  'encoding', current_setting('server_encoding'),
-  'fsync', current_setting('fsync')
+  'encoding', current_setting('server_encoding')
 ) AS facts

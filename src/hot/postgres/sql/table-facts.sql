@@ -3,7 +3,8 @@
 -- In psql: \set 1 ... does not work; use PREPARE facts(text, text) AS ... ; EXECUTE facts('public', 'audit_logs').
 WITH RECURSIVE
 relation AS (
-  SELECT c.oid, c.relkind, c.relpersistence, c.relispartition, c.relhassubclass, c.relhasrules, c.reltuples,
+  SELECT c.oid, n.oid AS schema_oid, n.nspname, c.relname,
+         c.relkind, c.relpersistence, c.relispartition, c.relhassubclass, c.relhasrules, c.reltuples,
          coalesce(am.amname, '') AS access_method
   FROM pg_catalog.pg_class c
   JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
@@ -42,6 +43,9 @@ contained(attnum, type_oid) AS (
 )
 SELECT jsonb_build_object(
   'oid', r.oid::text,
+  'schema', r.nspname,
+  'quoted', format('%I.%I', r.nspname, r.relname),
+  'role', quote_ident(current_user),
   'kind', r.relkind,
   'persistence', r.relpersistence,
   'isPartition', r.relispartition,
@@ -49,6 +53,7 @@ SELECT jsonb_build_object(
   'hasChildren', EXISTS (SELECT FROM pg_catalog.pg_inherits i WHERE i.inhparent = r.oid),
   'accessMethod', r.access_method,
   'rowSecurityActive', r.relkind IN ('r', 'p') AND row_security_active(r.oid),
+  'canUse', has_schema_privilege(r.schema_oid, 'USAGE'),
   'canSelect', has_table_privilege(r.oid, 'SELECT'),
   'canDelete', has_table_privilege(r.oid, 'DELETE'),
   'canUpdate', has_table_privilege(r.oid, 'UPDATE'),

@@ -1,0 +1,137 @@
+/** What the archive says of each segment, as a rebuilt catalog has it: its state, its chunks, the leaf that its rows came from. */
+import { inParallel, readJournaledManifest } from "../archived/read-manifests.ts";
+import { differs } from "../archive/read-object.ts";
+import type { RebuiltSegment } from "../catalog/upkeep.ts";
+import { checkpoint, type Environment } from "../environment.ts";
+import type { SourceTable } from "../hot/port.ts";
+import { addDays, type DayUtc, dayEnd, dayStart, parseDay } from "../rows/day.ts";
+import type { DetachingLeaf } from "../segment/detaching-leaf.ts";
+import { type History, sameSource, type SegmentHistory } from "../segment/history.ts";
+import type { Manifest } from "../segment/manifest.ts";
+import type { LeafName } from "../segment/partition-key.ts";
+import { type Found, standingAfterRebuild } from "../segment/standing.ts";
+import { OPEN_CHUNKS, type SegmentState } from "../segment/state.ts";
+
+export async function rebuildSegments<Tx>(
+  environment: Environment<Tx>,
+  source: SourceTable,
+  history: History & { readonly archiveId: string },
+  signal: AbortSignal,
+): Promise<RebuiltSegment[]> {
+  const { hot, policy, report } = environment;
+  const { pipeline } = policy;
+  const { archiveId } = history;
+  const all = [...history.segments.values()];
+  const subject = `${all.length} segments`;
+  const rebuilt: RebuiltSegment[] = [];
+  const hotDays = new Set<DayUtc>();
+  if (all.length > 0) {
+    // Rows of another rule, or of another leaf, may be the segment's: rules change, and a restored leaf is another table.
+    const lastDay = all.map(({ dayTo }) => parseDay(dayTo)).reduce((last, day) => (day > last ? day : last));
+    for (const { day } of (await hot.inventory(source, lastDay)).partitions) hotDays.add(day);
+  }
+  await inParallel(all, async (one) => {
+    checkpoint(signal);
+    // Its manifest may be gone, and nothing of it counts.
+    const manifest = one.isCollected
+      ? null
+      : await readJournaledManifest({ ...environment, pipeline, archiveId, signal }, one);
+    const leaf = manifest === null ? null : leafOf(source, manifest);
+    const isWhole = manifest?.key.length === 0 && (await isThere(environment, source, leaf));
+    const mayBeBack = hasDay(hotDays, one);
+    rebuilt.push(rebuildSegment(one, manifest, leaf, { mayBeBack, isWhole }));
+    report({ stage: "manifests", subject, rows: BigInt(rebuilt.length), bytes: 0n });
+  });
+  return rebuilt;
+}
+
+function hasDay(days: ReadonlySet<DayUtc>, { dayFrom, dayTo }: SegmentHistory): boolean {
+  const to = parseDay(dayTo);
+  for (let day = parseDay(dayFrom); day <= to; day = addDays(day, 1)) if (days.has(day)) return true;
+  return false;
+}
+
+/** Whether its rows can be in the table at all: it is part of the source, or stands apart. */
+async function isThere<Tx>(
+  { presentRows }: Environment<Tx>,
+  source: SourceTable,
+  leaf: LeafName | null,
+): Promise<boolean> {
+  if (leaf === null || source.leaves.some(({ oid }) => oid === leaf.oid)) return true;
+  return await presentRows.isThere(leaf);
+}
+
+function rebuildSegment(
+  history: SegmentHistory,
+  manifest: Manifest | null,
+  leaf: LeafName | null,
+  found: Found,
+): RebuiltSegment {
+  const rowsOf = manifest?.chunks.map(({ rows }) => rows) ?? [];
+  const { pruned, quarantined, superseded } = history;
+  if (manifest !== null && Math.max(0, ...pruned, ...quarantined, ...superseded) > rowsOf.length) {
+    throw differs(history.manifest.key, `it has ${rowsOf.length} chunks, and the journal knows of more`);
+  }
+  const { state, chunks } = standingAfterRebuild(history, rowsOf.length, found);
+  const pin = ({ versionId, etag, sha256, bytes }: SegmentHistory["object"]): RebuiltSegment["object"] => ({
+    versionId,
+    etag,
+    sha256,
+    bytes: BigInt(bytes),
+  });
+  return {
+    segment: history.segment,
+    state,
+    leaf,
+    rule: history.rule,
+    dayFrom: parseDay(history.dayFrom),
+    dayTo: parseDay(history.dayTo),
+    rows: BigInt(history.rows),
+    storageClass: history.storageClass,
+    object: pin(history.object),
+    manifest: pin(history.manifest),
+    chunks: chunks.map((chunk) => ({ ...chunk, rows: rowsOf[chunk.chunk] as number })),
+  };
+}
+
+/** The leaf that its rows came from. In a database that was restored from a dump it is another table of the same name. */
+function leafOf(source: SourceTable, { table, source: of }: Manifest): LeafName | null {
+  if (table.oid === of.tableOid) return null;
+  const byOid = source.leaves.find(({ oid }) => oid === table.oid);
+  const byName = source.leaves.find(({ schema, name }) => schema === table.schema && name === table.name);
+  const found = (sameSource(of, source.identity) ? (byOid ?? byName) : byName) ?? table;
+  return { oid: found.oid, schema: found.schema, name: found.name };
+}
+
+/**
+ * Leaves that were detached to be dropped, and stand there as tables of their own: the lost catalog had them listed. Their
+ * rows are the source's until they are dropped, those that came in late too (hazard 26).
+ */
+export async function findDetached<Tx>(
+  { presentRows }: Environment<Tx>,
+  source: SourceTable,
+  segments: readonly RebuiltSegment[],
+): Promise<DetachingLeaf[]> {
+  const found = new Map<string, DetachingLeaf>();
+  for (const { leaf, chunks, dayFrom, dayTo } of segments) {
+    if (leaf === null || !chunks.some(({ state }) => OPEN_CHUNKS.includes(state))) continue;
+    if (source.leaves.some(({ oid }) => oid === leaf.oid) || !(await presentRows.isThere(leaf))) continue;
+    const before = found.get(leaf.oid)?.range ?? { from: dayStart(dayFrom), to: dayEnd(dayTo) };
+    const from = before.from < dayStart(dayFrom) ? before.from : dayStart(dayFrom);
+    const to = before.to > dayEnd(dayTo) ? before.to : dayEnd(dayTo);
+    // Its bounds went with the catalog: whoever wants to attach it again has to know them.
+    found.set(leaf.oid, { ...leaf, parent: source.table, bound: "FOR VALUES ...", range: { from, to } });
+  }
+  return [...found.values()];
+}
+
+export function countStates(segments: readonly RebuiltSegment[]): Partial<Record<SegmentState, number>> {
+  const counts: Partial<Record<SegmentState, number>> = {};
+  for (const { state } of segments) counts[state] = (counts[state] ?? 0) + 1;
+  return counts;
+}
+
+export function rowsUnknown(segments: readonly RebuiltSegment[]): bigint {
+  const chunks = segments.flatMap((one) => one.chunks.filter(({ state }) => state === "unknown"));
+  return chunks.reduce((sum, { rows }) => sum + BigInt(rows), 0n);
+}

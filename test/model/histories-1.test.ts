@@ -1,0 +1,3 @@
+import { testHistories } from "./suite.ts";
+
+testHistories(0, 2);
