@@ -8,12 +8,7 @@ export interface SealedLeaf {
   readonly leaf: Leaf;
   /** Of the leaf when all of it was exported; another one now is `E_SOURCE`. */
   readonly fingerprint: string;
-  /** For each partition the rows of its chunks, in (time, key) order. */
-  readonly partitions: readonly {
-    readonly rule: string;
-    readonly day: DayUtc;
-    readonly chunkRows: readonly number[];
-  }[];
+  readonly partitions: readonly { readonly rule: string; readonly day: DayUtc }[];
 }
 
 /** A leaf's rows, counted one by one. */
@@ -27,11 +22,13 @@ export interface LeafCount {
 export interface DropSteps<Tx> {
   /** Before anything is locked. `done`: the leaf is gone already. */
   before(tx: Tx): Promise<"drop" | "done">;
+  /** Before a partition's rows are read. Returns how many rows each of its chunks has, in (time, key) order. */
+  begin(partition: number): Promise<readonly number[]>;
   /**
    * The rows in the place of a chunk; null if they are far larger than any chunk. Rows that come after a partition's
    * last chunk are one chunk more, without columns.
    */
-  judge(partition: number, chunk: number, rows: RawRows | null): void;
+  judge(chunk: number, rows: RawRows | null): void;
   /** After all chunks, the rows still locked: how many of them a scan of the whole leaf finds. False rolls back everything. */
   decide(rows: bigint): boolean;
   /** After the DROP; the COMMIT follows. */

@@ -9,6 +9,7 @@
  *
  * Commit point: the COMMIT of the drop. A lost reply is no question: the leaf is not listed any more then.
  */
+import { readManifest } from "../archived/read-chunks.ts";
 import type { SegmentRecord } from "../catalog/port.ts";
 import { checkpoint, timestamp } from "../environment.ts";
 import { FirnlineError } from "../errors.ts";
@@ -18,7 +19,7 @@ import type { RawRows } from "../rows/copy-binary.ts";
 import { type DayUtc, formatDay } from "../rows/day.ts";
 import { fromHex, toHex } from "../rows/hex.ts";
 import { columnDigest } from "../segment/digest.ts";
-import type { ManifestChunk } from "../segment/manifest.ts";
+import type { Manifest, ManifestChunk } from "../segment/manifest.ts";
 import type { LeafName } from "../segment/partition-key.ts";
 import { pruneVerdict } from "../segment/prune-guard.ts";
 import { leafName, requireLeaf, type StageContext } from "./context.ts";
@@ -60,7 +61,8 @@ export async function dropLeaf<Tx>(context: StageContext<Tx>, name: LeafName): P
       const segments = open.segments.map(({ record }) => record);
       return { ...changes, rows, segments, drift: [] };
     }
-    unsolved = { drift, partitions: drift.map(({ partition }) => partition) };
+    // Several chunks may have drifted in one of them.
+    unsolved = { drift, partitions: [...new Set(drift.map(({ partition }) => partition))] };
   }
   const drift = unsolved.drift.map(({ what }) => what);
   if (drift.length === 0) throw restless(leaf, unsolved.partitions);
@@ -91,17 +93,17 @@ async function compareCounts<Tx>(
   open: OpenLeaf,
 ): Promise<Unsolved> {
   if (open.unlike.length > 0) return { drift: [], partitions: open.unlike };
-  const { partitions: counted, others } = await leafDrop.count(source, leaf);
-  if (others > 0n) throw dayless(leaf, others);
-  const rowsIn = ({ rule, day }: PartitionOf, list: readonly (PartitionOf & { rows: bigint })[]): bigint =>
-    list.find((one) => one.rule === rule && one.day === day)?.rows ?? 0n;
-  const known = [...open.partitions, ...counted.filter((one) => rowsIn(one, open.partitions) === 0n)];
-  const partitions = known.flatMap(({ rule, day }) => {
-    const found = rowsIn({ rule, day }, counted);
-    const archived = rowsIn({ rule, day }, open.partitions);
-    return found === archived ? [] : [{ rule, day, found, archived }];
-  });
-  return { drift: [], partitions };
+  const counted = await leafDrop.count(source, leaf);
+  if (counted.others > 0n) throw dayless(leaf, counted.others);
+  const both = new Map<string, Required<Unsettled>>();
+  for (const { rule, day, rows } of open.partitions) {
+    both.set(`${rule} ${day}`, { rule, day, archived: rows, found: 0n });
+  }
+  for (const { rule, day, rows } of counted.partitions) {
+    const archived = both.get(`${rule} ${day}`)?.archived ?? 0n;
+    both.set(`${rule} ${day}`, { rule, day, archived, found: rows });
+  }
+  return { drift: [], partitions: [...both.values()].filter(({ archived, found }) => archived !== found) };
 }
 
 async function settle<Tx>(
@@ -121,9 +123,9 @@ async function settle<Tx>(
 /** Everything before the first row goes, in an order that a crash anywhere leaves readable. */
 async function takeOut<Tx>(context: StageContext<Tx>, leaf: Leaf, open: OpenLeaf): Promise<void> {
   const { catalog, clock, detaching, failpoint, journal, lease, leafDrop, limits, signal } = context;
-  for (const { record, manifest } of open.segments) {
+  for (const { record, sealed } of open.segments) {
     if (record.state === "sealed") await journal.append({ type: "prune-started", segment: record.segment });
-    await requireContent(context, record, manifest);
+    await requireContent(context, record, sealed);
   }
   const { parent, bound, range } = leaf.partition as LeafPartition;
   if (range === null) throw unbounded(leaf);
@@ -149,36 +151,42 @@ async function dropOnce<Tx>(
   const { catalog, clock, detaching, failpoint, journal, lease, leafDrop, limits, report, signal, source } =
     context;
   const rows = open.partitions.reduce((sum, one) => sum + one.rows, 0n);
-  let drift = new Map<string, Unsolved["drift"][number]>();
+  let drift: Unsolved["drift"][number][] = [];
   const outcome = await withRetries({ clock, attemptsMax: limits.attemptsMax, signal }, async () => {
-    drift = new Map();
-    for (const { record, manifest } of open.segments) await requireObject(context, record, manifest);
-    const chunkRows = open.partitions.map(({ chunks }) => chunks.map(({ rows: ofChunk }) => ofChunk));
-    const partitions = open.partitions.map((one, at) => ({ ...one, chunkRows: chunkRows[at] as number[] }));
+    drift = [];
+    let current: SealedPartition | null = null;
+    for (const { record, sealed } of open.segments) await requireObject(context, record, sealed);
     return await leafDrop.drop(
       source,
-      { leaf, fingerprint: open.fingerprint, partitions },
+      { leaf, ...open },
       {
         before: async (tx) => {
           if (!(await detaching.lock(tx, lease, leaf.oid))) return "done";
           for (const { record, chunks } of open.segments) {
-            const states = await catalog.lockChunks(tx, lease, record.segment, chunks);
+            const numbers = chunks.map(({ chunk }) => chunk);
+            const states = await catalog.lockChunks(tx, lease, record.segment, numbers);
             if (states.some((state) => state !== "sealed")) throw unexpected(record, states);
           }
           return "drop";
         },
-        judge: (partition, at, found) => {
-          const where = open.partitions[partition] as OpenPartition;
-          const what = verdictOn(context, where, at, found);
-          if (what !== null) drift.set(`${what.segment} ${what.chunk}`, { what, partition: where });
+        begin: async (index) => {
+          current = await sealedPartition(context, open.partitions[index] as OpenPartition);
+          return current.chunks.map(({ rows: ofChunk }) => ofChunk);
+        },
+        judge: (at, found) => {
+          const { partition, chunks } = current as SealedPartition;
+          const what = verdictOn(context, chunks, at, found);
+          // Rows behind the last chunk are its drift, and it may have drifted itself.
+          if (what !== null && !isSameChunk(what, drift.at(-1)?.what)) drift.push({ what, partition });
         },
         decide: (found) => {
           failpoint("drop.judged");
-          return drift.size === 0 && found === rows;
+          return drift.length === 0 && found === rows;
         },
         after: async (tx) => {
           for (const { record, chunks, rows: ofSegment } of open.segments) {
-            await catalog.chunksPruned(tx, lease, record.segment, chunks, ofSegment, timestamp(clock));
+            const numbers = chunks.map(({ chunk }) => chunk);
+            await catalog.chunksPruned(tx, lease, record.segment, numbers, ofSegment, timestamp(clock));
           }
           await detaching.dropped(tx, lease, leaf.oid);
           failpoint("drop.dropped");
@@ -186,7 +194,7 @@ async function dropOnce<Tx>(
       },
     );
   });
-  if (outcome === "refused") return { outcome, drift: [...drift.values()], rows: 0n };
+  if (outcome === "refused") return { outcome, drift, rows: 0n };
   failpoint("drop.committed");
   report({ stage: "prune", subject: `${leaf.schema}.${leaf.name}`, rows, bytes: 0n });
   await journal.publish();
@@ -194,22 +202,46 @@ async function dropOnce<Tx>(
   return { outcome, drift: [], rows };
 }
 
+interface SealedChunk {
+  readonly record: SegmentRecord;
+  readonly manifest: Manifest;
+  readonly chunk: number;
+  readonly rows: number;
+}
+
+interface SealedPartition {
+  readonly partition: OpenPartition;
+  readonly chunks: readonly SealedChunk[];
+}
+
+const isSameChunk = (one: Drift, other: Drift | undefined): boolean =>
+  one.segment === other?.segment && one.chunk === other.chunk;
+
+/** With its manifests, and without those of other partitions (I10). */
+async function sealedPartition<Tx>(
+  context: StageContext<Tx>,
+  partition: OpenPartition,
+): Promise<SealedPartition> {
+  const chunks: SealedChunk[] = [];
+  for (const { record, chunks: ofSegment } of partition.segments) {
+    const manifest = await readManifest({ ...context, pipeline: context.policy.pipeline }, record);
+    chunks.push(...ofSegment.map((one) => ({ ...one, record, manifest })));
+  }
+  return { partition, chunks };
+}
+
 /** Null: these are the very rows that the manifest describes. */
 function verdictOn<Tx>(
   { newHash }: StageContext<Tx>,
-  { chunks }: OpenPartition,
+  chunks: readonly SealedChunk[],
   at: number,
   found: RawRows | null,
 ): Drift | null {
-  const place = chunks[Math.min(at, chunks.length - 1)] as OpenPartition["chunks"][number];
-  const { record, manifest, chunk } = place;
+  const { record, manifest, chunk } = chunks[Math.min(at, chunks.length - 1)] as SealedChunk;
   if (found === null) return driftOf(record, chunk, "much larger rows came back than were archived");
   if (at >= chunks.length) {
-    return driftOf(
-      record,
-      chunk,
-      `${found.rows} ${found.rows === 1 ? "row" : "rows"} came in after the export`,
-    );
+    const came = `${found.rows} ${found.rows === 1 ? "row" : "rows"} came in after the export`;
+    return driftOf(record, chunk, came);
   }
   const { salts } = manifest.chunks[chunk] as ManifestChunk;
   const digests = found.columns.map((column, index) =>

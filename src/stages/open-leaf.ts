@@ -9,9 +9,10 @@ import type { StageContext } from "./context.ts";
 
 export interface OpenSegment {
   readonly record: SegmentRecord;
-  readonly manifest: Manifest;
-  /** Numbers of its chunks that are sealed and not pruned. */
-  readonly chunks: readonly number[];
+  /** Of the manifest: the object as it was sealed. The rest is read when it is needed (I10). */
+  readonly sealed: Pick<Manifest, "object">;
+  /** Its chunks that are sealed and not pruned. */
+  readonly chunks: readonly { readonly chunk: number; readonly rows: number }[];
   readonly rows: bigint;
 }
 
@@ -19,12 +20,8 @@ export interface OpenPartition {
   readonly rule: string;
   readonly day: DayUtc;
   readonly rows: bigint;
-  readonly chunks: readonly {
-    readonly record: SegmentRecord;
-    readonly manifest: Manifest;
-    readonly chunk: number;
-    readonly rows: number;
-  }[];
+  /** In the order of their export: its open chunks are of one export, and their rows follow each other. */
+  readonly segments: readonly OpenSegment[];
 }
 
 export interface OpenLeaf {
@@ -42,40 +39,32 @@ export async function readOpenLeaf<Tx>(context: StageContext<Tx>, leaf: Leaf): P
   const { pipeline } = policy;
   const fingerprint = await hot.fingerprint(leaf);
   const segments: OpenSegment[] = [];
-  // By day, then in the order of their export: a partition's open chunks are of one export.
+  const unlike: OpenSegment[] = [];
   for (const record of await detaching.openSegments(pipeline, leaf.oid)) {
     const states = await catalog.chunks(pipeline, record.segment);
     const isSettled = states.every(({ state }) => ["sealed", "pruned", "superseded"].includes(state));
     if (!isSettled || record.state === "uploaded") throw unsettled(leaf, record);
-    const sealed = states.filter(({ state }) => state === "sealed");
-    if (sealed.length === 0) continue;
-    segments.push({
+    const chunks = states.filter(({ state }) => state === "sealed");
+    if (chunks.length === 0) continue;
+    const manifest = await readManifest({ ...context, pipeline }, record);
+    const segment = {
       record,
-      manifest: await readManifest({ ...context, pipeline }, record),
-      chunks: sealed.map(({ chunk }) => chunk),
-      rows: sealed.reduce((sum, { rows }) => sum + BigInt(rows), 0n),
-    });
-  }
-  const isUnlike = ({ record, manifest }: OpenSegment): boolean => {
+      sealed: { object: manifest.object },
+      chunks: chunks.map(({ chunk, rows }) => ({ chunk, rows })),
+      rows: chunks.reduce((sum, { rows }) => sum + BigInt(rows), 0n),
+    };
+    segments.push(segment);
     const rule = source.rules.find(({ name }) => name === record.rule);
-    return manifest.fingerprint !== fingerprint || rule?.predicate !== manifest.predicate;
-  };
-  return {
-    fingerprint,
-    segments,
-    partitions: partitionsOf(segments),
-    unlike: partitionsOf(segments.filter(isUnlike)),
-  };
+    if (manifest.fingerprint !== fingerprint || rule?.predicate !== manifest.predicate) unlike.push(segment);
+  }
+  return { fingerprint, segments, partitions: partitionsOf(segments), unlike: partitionsOf(unlike) };
 }
 
-function partitionsOf(segments: readonly OpenSegment[]): OpenPartition[] {
-  const groups = Map.groupBy(segments, ({ record }) => `${record.rule} ${record.dayFrom}`);
-  return [...groups.values()].map((parts) => {
-    const { rule, dayFrom } = (parts[0] as OpenSegment).record;
-    const chunks = parts.flatMap(({ record, manifest, chunks: numbers }) =>
-      numbers.map((chunk) => ({ record, manifest, chunk, rows: manifest.chunks[chunk]?.rows ?? 0 })),
-    );
-    return { rule, day: dayFrom, rows: parts.reduce((sum, { rows }) => sum + rows, 0n), chunks };
+function partitionsOf(all: readonly OpenSegment[]): OpenPartition[] {
+  const groups = Map.groupBy(all, ({ record }) => `${record.rule} ${record.dayFrom}`);
+  return [...groups.values()].map((segments) => {
+    const { rule, dayFrom: day } = (segments[0] as OpenSegment).record;
+    return { rule, day, segments, rows: segments.reduce((sum, { rows }) => sum + rows, 0n) };
   });
 }
 

@@ -174,7 +174,7 @@ function chunkDelete(chunk: ManifestChunk): ChunkDelete {
 export async function requireContent<Tx>(
   context: StageContext<Tx>,
   record: SegmentRecord,
-  manifest: Manifest,
+  manifest: Pick<Manifest, "object">,
 ): Promise<void> {
   const { archive, newHash, policy, signal } = context;
   const { versionId, etag, sha256 } = manifest.object;
@@ -189,7 +189,7 @@ export async function requireContent<Tx>(
 export async function requireObject<Tx>(
   context: StageContext<Tx>,
   record: SegmentRecord,
-  manifest: Manifest,
+  manifest: Pick<Manifest, "object">,
 ): Promise<void> {
   const object = objectLocator(context.policy.pipeline, record);
   const head = await context.archive.head(object);

@@ -6,6 +6,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import type pg from "pg";
 import type { Lane } from "./lane.ts";
 import { Bag, lineOf, type Row } from "./rows.ts";
+import { detachedLeaves } from "./sight.ts";
 import { TableShape } from "./table-shape.ts";
 import { TABLE } from "./terms.ts";
 import type { Write } from "./writes.ts";
@@ -26,6 +27,13 @@ interface Change {
 }
 
 const DAY_MS = 86_400_000;
+/** A leaf of a partitioned table is made when its first row comes. */
+const LEAF_DAYS = 2;
+const ATTEMPTS_MAX = 5;
+const NO_PARTITION = "23514";
+const OVERLAP = "42P17";
+/** Deadlock, a row that moved to another leaf meanwhile, a key that is taken. */
+const GIVEN_UP: ReadonlySet<string> = new Set(["40P01", "40001", "23505"]);
 
 export class Application {
   /** Every row that was committed and not removed by the application. */
@@ -36,11 +44,14 @@ export class Application {
   readonly #onlooker: pg.Client;
   readonly #processId: number;
   readonly #shape = new TableShape();
+  readonly #isPartitioned: boolean;
+  #leaves = 0;
   #keys = 0;
   #contents = 0;
   #waiting: Promise<void>[] = [];
 
-  constructor(lane: Lane) {
+  constructor(lane: Lane, isPartitioned: boolean) {
+    this.#isPartitioned = isPartitioned;
     this.#client = lane.application;
     this.#onlooker = lane.onlooker;
     this.#processId = (lane.application as unknown as { processID: number }).processID;
@@ -79,28 +90,52 @@ export class Application {
   }
 
   async #commit(write: Write, view: View): Promise<void> {
-    await this.#client.query("BEGIN");
-    let changes: Change[];
-    try {
-      changes = await this.#statements(write, view);
-      await this.#client.query("COMMIT");
-    } catch (error) {
-      await this.#client.query("ROLLBACK");
-      throw error;
+    let changes: Change[] = [];
+    for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
+      await this.#client.query("BEGIN");
+      try {
+        changes = await this.#statements(write, view);
+        await this.#client.query("COMMIT");
+        break;
+      } catch (error) {
+        await this.#client.query("ROLLBACK");
+        changes = [];
+        if (!(await this.#mayTryAgain(error as pg.DatabaseError))) break;
+      }
     }
-    // Only what is committed is true.
+    this.#remember(changes);
+  }
+
+  /** False: the application gives up. Anything else than what applications live with is thrown. */
+  async #mayTryAgain(error: pg.DatabaseError): Promise<boolean> {
+    if (GIVEN_UP.has(error.code ?? "")) return false;
+    const day = /\(ts\) = \((\d{4}-\d\d-\d\d)/.exec(error.detail ?? "")?.[1];
+    if (error.code !== NO_PARTITION || day === undefined) throw error;
+    const first = Math.floor(Date.parse(`${day}T00:00Z`) / DAY_MS / LEAF_DAYS) * LEAF_DAYS;
+    const [from, to] = [first, first + LEAF_DAYS].map((one) => `'${timeOf(one, "00:00:00")}'`);
+    this.#leaves += 1;
+    const leaf = `public.events_${this.#leaves}`;
+    try {
+      await this.#client.query(
+        `CREATE TABLE ${leaf} PARTITION OF ${TABLE} FOR VALUES FROM (${from}) TO (${to})`,
+      );
+      return true;
+    } catch (overlapping) {
+      // The leaf of these days is on its way out, and still in the way.
+      if ((overlapping as pg.DatabaseError).code === OVERLAP) return false;
+      throw overlapping;
+    }
+  }
+
+  #remember(changes: readonly Change[]): void {
     for (const { removed, added } of changes) {
       for (const row of removed) {
         if (!this.rows.remove(lineOf(row)))
           throw new Error(`the table had a row that nobody wrote: ${lineOf(row)}`);
       }
       for (const row of added) this.rows.add(lineOf(row));
-      const places = new Set(
-        added.map(({ id, ts, action }) => `${String(id)} ${String(ts)} ${String(action)}`),
-      );
-      for (const { id, ts, action } of removed) {
-        if (!places.has(`${String(id)} ${String(ts)} ${String(action)}`)) this.keysGone.add(id);
-      }
+      const places = new Set(added.map(placeOf));
+      for (const row of removed) if (!places.has(placeOf(row))) this.keysGone.add(row["id"]);
     }
   }
 
@@ -183,8 +218,9 @@ export class Application {
   async #update(rows: readonly Row[], assignment: string): Promise<Change> {
     const changed = await this.#query(
       `WITH before AS MATERIALIZED (
-         SELECT t.id AS old_id, to_jsonb(t) AS old_row FROM ${TABLE} t WHERE t.id = ANY ($1) ORDER BY t.id FOR UPDATE)
-       UPDATE ${TABLE} t SET ${assignment} FROM before WHERE t.id = old_id
+         SELECT t.id AS old_id, t.ts AS old_ts, to_jsonb(t) AS old_row
+         FROM ${TABLE} t WHERE t.id = ANY ($1) ORDER BY t.id, t.ts FOR UPDATE)
+       UPDATE ${TABLE} t SET ${assignment} FROM before WHERE t.id = old_id AND t.ts = old_ts
        RETURNING to_jsonb(t) AS row, old_row`,
       [rows.map(({ id }) => id)],
     );
@@ -201,8 +237,12 @@ export class Application {
 
   /** What a change of the definition does to rows is a change of the rows that the table has then, and of no others. */
   async #changeSchema(ddl: string): Promise<Change> {
-    const all = `SELECT to_jsonb(t) AS row FROM ${TABLE} t`;
     await this.#client.query(`LOCK TABLE ${TABLE} IN ACCESS EXCLUSIVE MODE`);
+    // A leaf that was detached keeps its columns, but an enum's labels are of no table.
+    const leaves = this.#isPartitioned ? await detachedLeaves(this.#client) : [];
+    const all = [TABLE, ...leaves.map((leaf) => `ONLY ${leaf}`)]
+      .map((table) => `SELECT to_jsonb(t) AS row FROM ${table} t`)
+      .join(" UNION ALL ");
     const removed = await this.#query(all);
     await this.#client.query(ddl);
     const added = await this.#query(all);
@@ -213,6 +253,8 @@ export class Application {
     return (await this.#client.query<{ row: Row; old_row?: Row }>(text, values)).rows;
   }
 }
+
+const placeOf = ({ id, ts, action }: Row): string => JSON.stringify([id, ts, action]);
 
 function picked({ hot }: View, { pick, rows = 1 }: { pick: number; rows?: number }): Row[] {
   const from = hot.length === 0 ? 0 : pick % hot.length;

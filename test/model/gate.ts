@@ -7,6 +7,13 @@ import type { Environment } from "../../src/environment.ts";
 import { FirnlineError } from "../../src/errors.ts";
 import type { FailpointName } from "../../src/failpoint.ts";
 
+type Ports = Pick<
+  Environment<unknown>,
+  "hot" | "leafDrop" | "presentRows" | "catalog" | "detaching" | "upkeep" | "archive"
+>;
+/** A method of a port, as `catalog.published`. */
+export type Call = { [Port in keyof Ports]: `${Port}.${keyof Ports[Port] & string}` }[keyof Ports];
+
 /** A call of a port, as `catalog.published before`, or a failpoint, as `failpoint prune.deleted`. */
 export type Place = string;
 
@@ -27,9 +34,14 @@ export interface Happening {
 /** What to do there. `isNested`: within a transaction that deletes, so that whoever needs its locks must not be waited for. */
 export type Act<H extends Happening> = (happening: H, isNested: boolean) => Promise<void>;
 
-const DELETING: ReadonlySet<string> = new Set(["hot.prune", "hot.deleteOnly", "hot.readRange"]);
+const DELETING: ReadonlySet<string> = new Set<Call>([
+  "hot.prune",
+  "hot.deleteOnly",
+  "hot.readRange",
+  "leafDrop.drop",
+]);
 /** The heartbeat calls it whenever it likes. */
-const UNCOUNTED: ReadonlySet<string> = new Set(["catalog.renewLease"]);
+const UNCOUNTED: ReadonlySet<string> = new Set<Call>(["catalog.renewLease"]);
 
 export class Gate<H extends Happening> {
   readonly #happenings: readonly H[];
@@ -57,11 +69,16 @@ export class Gate<H extends Happening> {
 
   /** The same environment, seen through the gate. */
   around<Tx>(environment: Environment<Tx>): Environment<Tx> {
+    const { hot, leafDrop, presentRows, catalog, detaching, upkeep, archive } = environment;
     return {
       ...environment,
-      hot: this.#watch("hot", environment.hot),
-      catalog: this.#watch("catalog", environment.catalog),
-      archive: this.#watch("archive", environment.archive),
+      hot: this.#watch("hot", hot),
+      leafDrop: this.#watch("leafDrop", leafDrop),
+      presentRows: this.#watch("presentRows", presentRows),
+      catalog: this.#watch("catalog", catalog),
+      detaching: this.#watch("detaching", detaching),
+      upkeep: this.#watch("upkeep", upkeep),
+      archive: this.#watch("archive", archive),
       failpoint: (name) => this.#failpoint(name),
     };
   }

@@ -29,7 +29,7 @@ export class History {
   /** How often something came about: events of the journal, happenings, answers. */
   readonly seen = new Map<string, number>();
   readonly #lane: Lane;
-  readonly #sizes: Beginning["sizes"];
+  readonly #kind: Omit<Beginning, "rows">;
   readonly #random = seededRandom("history");
   readonly #archive: MemoryArchive;
   readonly #reading = new ArchiveReading();
@@ -43,16 +43,16 @@ export class History {
   #deleted = 0;
   #runs = 0;
 
-  private constructor(lane: Lane, sizes: Beginning["sizes"]) {
+  private constructor(lane: Lane, kind: Omit<Beginning, "rows">) {
     this.#lane = lane;
-    this.#sizes = sizes;
-    this.#archive = lane.newArchive(sizes, this.#random);
-    this.#application = new Application(lane);
+    this.#kind = kind;
+    this.#archive = lane.newArchive(kind.sizes, this.#random);
+    this.#application = new Application(lane, kind.isPartitioned);
   }
 
-  static async begin(lane: Lane, { sizes, rows }: Beginning): Promise<History> {
-    await lane.reset();
-    const history = new History(lane, sizes);
+  static async begin(lane: Lane, { rows, ...kind }: Beginning): Promise<History> {
+    await lane.reset(kind.isPartitioned);
+    const history = new History(lane, kind);
     await history.#inspect();
     for (const write of rows) await history.#application.write(write, history.#view);
     await history.#inspect();
@@ -90,9 +90,9 @@ export class History {
       this.#terms = TERMS.usual;
       await this.#comeToRest();
     }
-    if (this.#now.quarantined > 0) {
-      this.#count("quarantined rows retried");
-      // Rows that the policy keeps hot for longer now are not retried before their time.
+    if (this.#now.quarantined > 0 || this.#kind.isPartitioned) {
+      this.#count("waited to the end");
+      // What a policy keeps hot for longer now, or what waits for the rest of its leaf, goes in its time.
       this.#asOf += 24 * 30;
       await this.#run({ retryQuarantined: true });
       await this.#comeToRest();
@@ -162,6 +162,8 @@ export class History {
     }
     await this.#application.settled();
     for (const { what } of gate.met) this.#count(`met: ${what}`);
+    for (const stage of summary?.plan.steps.flatMap(({ stages }) => stages) ?? [])
+      this.#count(`stage: ${stage}`);
     await this.#inspect();
     if (policiesOf(this.#now) > policiesOf(before)) this.#applied = this.#terms;
     if (confirmSooner)
@@ -191,8 +193,8 @@ export class History {
         return await this.#application.write(happening.write, this.#view);
       case "look":
       case "retrieve":
-        // Whoever waits for a lock may have committed without our having heard of it.
-        if (this.#application.isWaiting) return;
+        // Whoever waits for a lock may have committed without our having heard of it; a leaf that is dropped is locked.
+        if (this.#application.isWaiting || (isNested && this.#kind.isPartitioned)) return;
         await this.#inspect();
         if (happening.what === "retrieve" && !isNested) await this.#retrieve(null);
     }
@@ -254,7 +256,7 @@ export class History {
   }
 
   async #environment(): Promise<Environment<unknown>> {
-    return await this.#lane.environment(this.#terms, this.#sizes, {
+    return await this.#lane.environment(this.#terms, this.#kind, {
       archive: this.#archive,
       random: this.#random,
     });

@@ -31,12 +31,22 @@ const WAIT_MS_MAX = 20_000;
 /** Policies whose connections are kept. */
 const WIRES_MAX = 3;
 
-const DDL = `
-  DROP TABLE IF EXISTS ${TABLE}; DROP TYPE IF EXISTS public.level;
+/** Leaves that were detached are no part of the table any more, and have to be found by their names. */
+const DROP_TABLES = `
+  DO $$ DECLARE one regclass; BEGIN
+    DROP TABLE IF EXISTS ${TABLE} CASCADE;
+    FOR one IN SELECT oid FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' LOOP
+      EXECUTE 'DROP TABLE ' || one;
+    END LOOP;
+    DROP TYPE IF EXISTS public.level;
+  END $$`;
+
+const createTable = (isPartitioned: boolean): string => `
   CREATE TYPE public.level AS ENUM ('low', 'mid', 'high');
   CREATE TABLE ${TABLE} (
-    id bigint PRIMARY KEY, ts timestamptz NOT NULL, action text NOT NULL,
-    level public.level, amount int, note text, tag text);
+    id bigint, ts timestamptz NOT NULL, action text NOT NULL,
+    level public.level, amount int, note text, tag text, PRIMARY KEY (id${isPartitioned ? ", ts" : ""}))
+    ${isPartitioned ? "PARTITION BY RANGE (ts)" : ""};
   CREATE INDEX ON ${TABLE} (ts)`;
 
 export class Lane implements AsyncDisposable {
@@ -67,14 +77,14 @@ export class Lane implements AsyncDisposable {
   }
 
   /** Forgets the last history. */
-  async reset(): Promise<void> {
+  async reset(isPartitioned: boolean): Promise<void> {
     const { rows } = await this.onlooker.query<{ name: string }>(
       `SELECT format('%I.%I', schemaname, tablename) AS name FROM pg_tables
        WHERE schemaname = 'firnline' AND tablename <> 'migration'`,
     );
     const deletes = rows.map(({ name }) => `DELETE FROM ${name}`).join("; ");
     await this.application.query(
-      `${DDL}; SET session_replication_role = replica; ${deletes}; RESET session_replication_role`,
+      `${DROP_TABLES}; ${createTable(isPartitioned)}; SET session_replication_role = replica; ${deletes}; RESET session_replication_role`,
     );
   }
 
@@ -91,16 +101,17 @@ export class Lane implements AsyncDisposable {
   /** What a run or a retrieval works with: everything is real, but for the archive, time and chance. */
   async environment(
     terms: Terms,
-    sizes: Sizes,
+    { sizes, isPartitioned }: { sizes: Sizes; isPartitioned: boolean },
     parts: { archive: MemoryArchive; random: (bytes: number) => Uint8Array },
   ): Promise<Any> {
-    const { environment } = await this.#wired(terms);
+    const { environment } = await this.#wired(terms, isPartitioned);
     const limits: Limits = {
       ...environment.limits,
       chunk: { ...environment.limits.chunk, rowsMax: sizes.chunkRows },
       rowGroupRowsMax: sizes.rowGroupRows,
       segmentBytesMax: sizes.isSplit ? 1 : environment.limits.segmentBytesMax,
       pruneChunksMax: sizes.pruneChunks,
+      detachWaitMs: WAIT_MS_MAX,
     };
     return {
       ...environment,
@@ -114,11 +125,13 @@ export class Lane implements AsyncDisposable {
     } as unknown as Any;
   }
 
-  async #wired(terms: Terms): Promise<Wired> {
-    const key = JSON.stringify(terms);
+  async #wired(terms: Terms, isPartitioned: boolean): Promise<Wired> {
+    const key = JSON.stringify([terms, isPartitioned]);
     const known = this.#wires.get(key);
     this.#wires.delete(key);
-    const wired = known ?? wire({ policy: policyOf(terms), connectionString: this.#url, settings: SETTINGS });
+    const wired =
+      known ??
+      wire({ policy: policyOf(terms, isPartitioned), connectionString: this.#url, settings: SETTINGS });
     this.#wires.set(key, wired);
     const [oldest] = this.#wires;
     if (this.#wires.size > WIRES_MAX && oldest !== undefined) {

@@ -1,11 +1,12 @@
 /** What may come next in a history: commands for fast-check, as plain data. */
 import * as fc from "fast-check";
 import { FAILPOINTS } from "../../src/failpoint.ts";
+import type { Call } from "./gate.ts";
 import { TERMS, type TermsName } from "./terms.ts";
 import { dueRows, firstRows, updateNearby, write, writeNearby, type Write } from "./writes.ts";
 
 /** Calls of a run between which anything may happen. */
-const RUN_CALLS = [
+const RUN_CALLS: readonly Call[] = [
   "hot.inventory",
   "hot.exportPartition",
   "hot.fingerprint",
@@ -29,13 +30,31 @@ const RUN_CALLS = [
   "catalog.chunksPruned",
   "catalog.rowsDeleted",
   "catalog.finishRun",
+  "leafDrop.count",
+  "leafDrop.detach",
+  "leafDrop.drop",
+  "detaching.add",
+  "detaching.lock",
+  "detaching.dropped",
+  "detaching.openSegments",
   "archive.create",
   "archive.head",
   "archive.read",
   "archive.setClass",
 ];
+/** Calls that commit: here it matters most whether one dies before or after, or never hears the answer. */
+const COMMITTING_CALLS: readonly Call[] = [
+  "hot.prune",
+  "hot.deleteOnly",
+  "leafDrop.detach",
+  "leafDrop.drop",
+  "catalog.published",
+  "catalog.uploaded",
+  "catalog.chunksPruned",
+  "archive.create",
+];
 /** Those around which a write of the application meets rows on their way. */
-const BUSY_CALLS = [
+const BUSY_CALLS: readonly Call[] = [
   "hot.inventory",
   "hot.exportPartition",
   "hot.fingerprint",
@@ -48,9 +67,13 @@ const BUSY_CALLS = [
   "catalog.replaceable",
   "catalog.lockChunks",
   "catalog.chunksPruned",
+  "leafDrop.count",
+  "leafDrop.detach",
+  "leafDrop.drop",
+  "detaching.dropped",
   "archive.create",
 ];
-const RETRIEVAL_CALLS = [
+const RETRIEVAL_CALLS: readonly Call[] = [
   "catalog.startRetrieval",
   "catalog.readableNow",
   "catalog.readable",
@@ -62,7 +85,7 @@ const RETRIEVAL_CALLS = [
   "archive.read",
 ];
 
-const placeOf = (calls: readonly string[]): fc.Arbitrary<string> =>
+const placeOf = (calls: readonly Call[]): fc.Arbitrary<string> =>
   fc.tuple(fc.constantFrom(...calls), fc.constantFrom("before", "after")).map((parts) => parts.join(" "));
 const hit = fc.oneof(fc.constant(1), fc.integer({ min: 1, max: 4 }), fc.integer({ min: 1, max: 9 }));
 const once = fc.constant(1);
@@ -71,6 +94,7 @@ const crash = fc.record({
   what: fc.constant("crash"),
   at: fc.oneof(
     placeOf(RUN_CALLS),
+    placeOf(COMMITTING_CALLS),
     fc.constantFrom(...FAILPOINTS).map((name) => `failpoint ${name}`),
   ),
   hit,
@@ -78,7 +102,7 @@ const crash = fc.record({
 });
 const failure = fc.record({
   what: fc.constant("failure"),
-  at: placeOf(RUN_CALLS),
+  at: fc.oneof(placeOf(RUN_CALLS), placeOf(COMMITTING_CALLS)),
   hit,
   times: fc.integer({ min: 1, max: 2 }),
   isRetryable: fc.boolean(),
@@ -180,6 +204,8 @@ export type Step =
 export const anyStep = step as fc.Arbitrary<Step>;
 
 export const beginning = fc.record({
+  /** Whether the table has native partitions, of two days each. */
+  isPartitioned: fc.boolean(),
   sizes: fc.record({
     chunkRows: fc.integer({ min: 1, max: 3 }),
     rowGroupRows: fc.constantFrom(3, 6, 100),

@@ -15,7 +15,7 @@ export interface Terms {
   readonly billing: number | null;
   readonly denied: number;
   readonly warm: number;
-  readonly prune: "auto" | "rows" | "off";
+  readonly prune: "auto" | "rows" | "partitions" | "off";
 }
 
 export const TERMS = {
@@ -23,12 +23,13 @@ export const TERMS = {
   longer: { hot: 7, billing: 8, denied: 6, warm: 10, prune: "auto" },
   sooner: { hot: 3, billing: 5, denied: 3, warm: 8, prune: "rows" },
   archiveOnly: { hot: 5, billing: 7, denied: 4, warm: 9, prune: "off" },
+  leavesOnly: { hot: 5, billing: 7, denied: 4, warm: 9, prune: "partitions" },
   withoutBilling: { hot: 5, billing: null, denied: 4, warm: 9, prune: "auto" },
 } as const satisfies Record<string, Terms>;
 export type TermsName = keyof typeof TERMS;
 
-export function policyOf(terms: Terms): Policy {
-  const { hot, billing, denied, warm, prune } = terms;
+/** Where the table is one piece, there are no partitions to drop: then it is `auto`. */
+export function policyOf({ hot, billing, denied, warm, prune }: Terms, isPartitioned: boolean): Policy {
   const rules = [
     { name: "denied", when: `action = '${DENIED}'`, hot: `${denied}d`, archive: false },
     ...(billing === null ? [] : [{ name: "billing", when: `action = '${BILLING}'`, hot: `${billing}d` }]),
@@ -44,7 +45,7 @@ export function policyOf(terms: Terms): Policy {
       cold: { storageClass: "DEEP_ARCHIVE", keep: "forever" },
     },
     rules,
-    prune,
+    prune: prune === "partitions" && !isPartitioned ? "auto" : prune,
   };
   return parsePolicy(JSON.stringify(policy), "events.yaml");
 }

@@ -85,7 +85,11 @@ describe("a rebuild", () => {
     const first = contents?.segments.get(segment(1));
     expect(first?.chunks).toEqual(chunks);
     expect(first?.record).toMatchObject({
-      ...{ state: "pruning", leaf, rows: 60n, rowsUnknown: 30n, rowsUnpruned: 60n },
+      state: "pruning",
+      leaf,
+      rows: 60n,
+      rowsUnknown: 30n,
+      rowsUnpruned: 60n,
       object: segmentOf(1).object,
       manifest: segmentOf(1).manifest,
     });

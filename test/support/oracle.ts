@@ -256,11 +256,20 @@ export async function expectArchiveComplete(
   expect(missing.length, "rows deleted on purpose are counted in the journal").toBe(journaled);
 }
 
-/** I2 and I8, by a retrieval of everything: Postgres compares the answer with the truth. */
-export async function expectRetrievalComplete(
+export interface RetrievalDifference {
+  /** True, not deletable, and not in the answer. */
+  readonly lost: readonly string[];
+  /** In the answer, and not true, or more often than it is. */
+  readonly invented: readonly string[];
+  /** How many true rows are not in the answer. */
+  readonly missing: number;
+}
+
+/** A retrieval of everything against the truth; Postgres compares them. */
+export async function retrievalDifference(
   scenario: Scenario,
   { deletable = "false", leftover = "false" }: OracleOptions = {},
-): Promise<void> {
+): Promise<RetrievalDifference> {
   const { lines } = await scenario.retrieve();
   const [difference] = await scenario.query(
     `WITH answer AS (SELECT jsonb_populate_record(NULL::truth.rows, line::jsonb)::text AS row FROM unnest($1::text[]) line),
@@ -271,6 +280,15 @@ export async function expectRetrievalComplete(
             (SELECT count(*)::int FROM missing) AS missing`,
     [lines],
   );
+  return difference as unknown as RetrievalDifference;
+}
+
+/** I2 and I8, by a retrieval of everything. */
+export async function expectRetrievalComplete(
+  scenario: Scenario,
+  options: OracleOptions = {},
+): Promise<void> {
+  const difference = await retrievalDifference(scenario, options);
   const { deleted } = await readArchive(scenario);
   const journaled = Object.values(deleted).reduce((sum, rows) => sum + rows, 0);
   expect(difference).toEqual({ lost: [], invented: [], missing: journaled });

@@ -84,13 +84,14 @@ async function judgeRows(
   { leaf, partitions }: SealedLeaf,
   steps: DropSteps<Transaction>,
 ): Promise<void> {
-  for (const [index, { rule, day, chunkRows: counts }] of partitions.entries()) {
+  for (const [index, { rule, day }] of partitions.entries()) {
+    const counts = await steps.begin(index);
     const { predicate } = source.rules.find(({ name }) => name === rule) ?? { predicate: "false" };
     const sql = sqlExport(source, only(leaf), await dayRange(tx, source, day), predicate);
     const cut = readCut(tx, sql, source.columns.length, { counts, bytesMax: CHUNK_BYTES_MAX }, "drop");
     let chunk = 0;
     for await (const rows of cut) {
-      steps.judge(index, chunk, rows);
+      steps.judge(chunk, rows);
       chunk += 1;
     }
   }
