@@ -33,6 +33,9 @@ export type { Money, PriceList } from "./plan/cost.ts";
 export type { Estimate } from "./plan/estimate.ts";
 export type { Held, Plan, Stage, Step } from "./plan/step.ts";
 export { parsePolicy, type Policy, type Rule } from "./policy/policy.ts";
+export type { CollectResult } from "./repair/collect.ts";
+export type { RebuildResult } from "./repair/rebuild.ts";
+export type { VerifyResult } from "./repair/verify.ts";
 export type { AnswerFormat } from "./retrieve/formats/answer-format.ts";
 export { parseRange, type RangeRequest } from "./retrieve/request.ts";
 export type { RetrieveResult } from "./retrieve/retrieve-range.ts";
@@ -52,6 +55,7 @@ export {
   type OpenPipelineOptions,
   Pipeline,
   type PlanOptions,
+  type RepairOptions,
   type RetrieveOptions,
   type Status,
   type StatusOptions,

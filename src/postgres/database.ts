@@ -3,10 +3,10 @@
  * that check their COMMIT, and COPY streams with a watchdog. Only SET LOCAL is used, so a transaction pooler in between
  * does no harm.
  */
-import { setTimeout as delay } from "node:timers/promises";
 import pg from "pg";
 import { to as copyTo } from "pg-copy-streams";
 import { FirnlineError } from "../errors.ts";
+import { CheckedOut, lostCommit, rollback } from "./checked-out.ts";
 import { databaseError } from "./errors.ts";
 
 export interface DatabaseOptions {
@@ -22,9 +22,6 @@ export interface DatabaseOptions {
   /** A process that is frozen within a writing transaction is thrown out after this, in milliseconds. */
   readonly idleInTransactionMs: number;
 }
-
-/** BEGIN, COMMIT and the like answer at once, or never. */
-const CONTROL_MS = 60_000;
 
 /**
  * Settings that could change the bytes or the text of a value, or the words of a definition, or hide rows. Each
@@ -179,22 +176,10 @@ export class Database implements AsyncDisposable {
    * does for a failed transaction, is an error here and not a success.
    */
   async transaction<T>(mode: TransactionMode, op: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
-    const client = await this.#connect();
-    // A checked-out client emits its own errors; without a listener they would end the process.
-    let broken: Error | undefined;
-    const onError = (error: Error): void => {
-      broken = error;
-    };
-    client.on("error", onError);
+    const begun = await this.#begin(mode, op);
     try {
-      const control = async (text: string): Promise<pg.QueryResult> =>
-        await client.query({ text, query_timeout: CONTROL_MS } as pg.QueryConfig);
-      // SHOW takes no snapshot. A COMMIT that does not wait for the disk could be lost after the journal knew of it.
-      this.#raisesCommit ??= (await control("SHOW synchronous_commit")).rows[0]?.synchronous_commit === "off";
-      // One trip to the server for all of it: a partition is some twenty small transactions.
-      await control([BEGIN[mode], ...PINS, ...this.#limits(mode)].join("; "));
-      const result = await work(new Transaction(client, this.#options));
-      const { command } = await control("COMMIT").catch((error: unknown) => {
+      const result = await work(new Transaction(begun.client, this.#options));
+      const { command } = await begun.control("COMMIT").catch((error: unknown) => {
         throw lostCommit(error, op);
       });
       if (command !== "COMMIT") {
@@ -209,31 +194,47 @@ export class Database implements AsyncDisposable {
       }
       return result;
     } catch (error) {
-      broken = await rollback(client, broken);
+      begun.broken = await rollback(begun.client, begun.broken);
       throw databaseError(error, op);
     } finally {
-      client.off("error", onError);
-      client.release(broken);
+      begun.release();
+    }
+  }
+
+  /**
+   * A connection of the pool may have died while it was idle, and nobody has heard of it yet. Before BEGIN was answered
+   * nothing was done, so the next one is taken, and in the end a fresh one.
+   */
+  async #begin(mode: TransactionMode, op: string): Promise<CheckedOut> {
+    for (let attempt = 0; ; attempt += 1) {
+      const session = new CheckedOut(await this.#connect());
+      try {
+        // SHOW takes no snapshot. A COMMIT that does not wait for the disk could be lost after the journal knew of it.
+        this.#raisesCommit ??=
+          (await session.control("SHOW synchronous_commit")).rows[0]?.synchronous_commit === "off";
+        // One trip to the server for all of it: a partition is some twenty small transactions.
+        await session.control([BEGIN[mode], ...PINS, ...this.#limits(mode)].join("; "));
+        return session;
+      } catch (error) {
+        session.broken ??= error as Error;
+        session.release();
+        const known = databaseError(error, op);
+        if (!known.retryable || attempt >= this.#options.connectionsMax) throw known;
+      }
     }
   }
 
   /** A connection without a transaction, for statements that refuse to be in one. Nothing is pinned. */
   async session<T>(op: string, work: (client: pg.PoolClient) => Promise<T>): Promise<T> {
-    const client = await this.#connect();
-    let broken: Error | undefined;
-    const onError = (error: Error): void => {
-      broken = error;
-    };
-    client.on("error", onError);
+    const session = new CheckedOut(await this.#connect());
     try {
-      return await work(client);
+      return await work(session.client);
     } catch (error) {
       // It may still be at work on what failed here.
-      broken ??= error as Error;
+      session.broken ??= error as Error;
       throw databaseError(error, op);
     } finally {
-      client.off("error", onError);
-      client.release(broken);
+      session.release();
     }
   }
 
@@ -261,39 +262,5 @@ export class Database implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#pool.ended) await this.#pool.end();
-  }
-}
-
-/** Nobody knows whether a COMMIT without an answer happened. Whoever tries again finds out under lock. */
-function lostCommit(error: unknown, op: string): FirnlineError {
-  const known = databaseError(error, op);
-  if (!known.retryable) return known;
-  return new FirnlineError({
-    code: known.code,
-    subject: known.subject,
-    problem: `${known.problem}, and the answer to its COMMIT is lost`,
-    hint: "Run again: the next attempt sees whether it happened, and nothing is done twice",
-    op,
-    retryable: true,
-    cause: error,
-  });
-}
-
-/** Ends the transaction; a client that cannot say ROLLBACK within a moment is thrown away with its connection. */
-async function rollback(client: pg.PoolClient, broken: Error | undefined): Promise<Error | undefined> {
-  if (broken !== undefined) return broken;
-  const giveUp = new AbortController();
-  try {
-    await Promise.race([
-      client.query("ROLLBACK"),
-      delay(5_000, undefined, { signal: giveUp.signal }).then(() => {
-        throw new Error("ROLLBACK was not answered");
-      }),
-    ]);
-    return undefined;
-  } catch (error) {
-    return error as Error;
-  } finally {
-    giveUp.abort();
   }
 }

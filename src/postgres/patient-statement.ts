@@ -13,6 +13,7 @@ const ENDING_MS = 30_000;
 const QUERY_CANCELED = "57014";
 
 /** In front of the statement, so that a person's own statement is never taken for it. */
+const MARK = "/* firnline */ ALTER TABLE ";
 const marked = (statement: string): string => `/* firnline */ ${statement}`;
 
 export type Ending =
@@ -66,15 +67,16 @@ export async function runPatiently(
 /** Cancels the statement wherever it runs: a process that was killed leaves it behind. Says who it waited for. */
 export async function cancelStatement(database: Database, statement: string): Promise<string> {
   const { rows } = await database.query(
-    // Who is in the way is asked before the statement stops waiting.
+    // Who is in the way is asked before the statement stops waiting. The server may show the beginning of a long text only.
     `WITH found AS MATERIALIZED (
        SELECT a.pid,
               ARRAY(SELECT format('process %s%s, %s', b.pid, ' (' || nullif(b.application_name, '') || ')', b.state)
                     FROM pg_stat_activity b WHERE b.pid = ANY (pg_blocking_pids(a.pid)) ORDER BY b.pid) AS blockers
        FROM pg_stat_activity a
-       WHERE a.datname = current_database() AND a.query = $1 AND a.state = 'active' AND a.pid <> pg_backend_pid())
+       WHERE a.datname = current_database() AND a.state = 'active' AND a.pid <> pg_backend_pid()
+         AND starts_with(a.query, $2) AND starts_with($1, a.query))
      SELECT blockers, pg_cancel_backend(pid) FROM found`,
-    [marked(statement)],
+    [marked(statement), MARK],
     "cancel",
   );
   const blockers = rows.flatMap((row) => row["blockers"] as string[]);

@@ -7,7 +7,7 @@
 import type { CatalogContents } from "../catalog/upkeep.ts";
 import { inParallel } from "../archived/read-manifests.ts";
 import { checkpoint, type Environment } from "../environment.ts";
-import { FirnlineError, FirnlineErrors } from "../errors.ts";
+import { FirnlineError, FirnlineErrors, isFirnlineError } from "../errors.ts";
 import type { SourceTable } from "../hot/port.ts";
 import { chunkSet, hasChunk, withChunks } from "../segment/chunk-set.ts";
 import { sameSource, type SegmentHistory } from "../segment/history.ts";
@@ -91,8 +91,10 @@ async function describe<Tx>(
   try {
     return await hot.describe();
   } catch (error) {
-    if (!(error instanceof FirnlineErrors)) throw error;
-    error.errors.forEach(found);
+    if (error instanceof FirnlineErrors) error.errors.forEach(found);
+    // A partition that was dropped by hand on its way out.
+    else if (isFirnlineError(error, "E_DETACH")) found(error);
+    else throw error;
     return null;
   }
 }

@@ -12,7 +12,7 @@ let scenario: Scenario;
 beforeAll(async () => {
   scenario = await Scenario.create();
   await fill(scenario);
-  expect(await cli(scenario, "run", ...WHEN)).toMatchObject({ code: 0 });
+  await scenario.run();
 });
 afterAll(async () => await scenario?.[Symbol.asyncDispose]());
 
@@ -49,7 +49,7 @@ describe("firnline verify", () => {
   it("names each finding on a line of its own, in text and in JSON; 1", async () => {
     await using other = await Scenario.create();
     await fill(other);
-    await cli(other, "run", ...WHEN);
+    await other.run();
     const paths = await listArchive(other, ".parquet");
     for (const path of paths.slice(0, 2)) await rm(path);
     const { code, stdout, stderr } = await cli(other, "verify");
@@ -94,7 +94,7 @@ describe("firnline catalog rebuild", () => {
   it("brings a lost catalog back; 0", async () => {
     await using other = await Scenario.create();
     await fill(other);
-    await cli(other, "run", ...WHEN);
+    await other.run();
     await loseCatalog(other);
     const lost = await cli(other, "verify");
     expect(lost.code).toBe(1);
@@ -112,9 +112,9 @@ describe("firnline catalog rebuild", () => {
   it("shows what it would replace, and wants --yes for it; 2", async () => {
     await using other = await Scenario.create();
     await fill(other);
-    await cli(other, "run", "--as-of", "2026-02-10");
+    await other.run({ asOf: "2026-02-10" });
     await backUpCatalog(other);
-    await cli(other, "run", ...WHEN);
+    await other.run();
     await restoreCatalog(other);
     const stopped = await cli(other, "run", ...WHEN);
     expect(stopped.code).toBe(1);
@@ -152,7 +152,7 @@ describe("firnline adopt", () => {
   it("wants --yes, names what that means, and then stops the other database; 2, 0, 1", async () => {
     await using owner = await Scenario.create();
     await fill(owner);
-    await cli(owner, "run", ...WHEN);
+    await owner.run();
     await using database = await owner.copy();
     const copy = Scenario.elsewhere(owner, database.url);
     const refused = await cli(copy, "run", ...WHEN);
@@ -183,7 +183,7 @@ describe("firnline collect", () => {
     await fill(other);
     expect(await cli(other, "collect")).toMatchObject({ code: 0, stdout: "audit_logs: nothing to remove\n" });
     await other.failuresOf({ environ: { FIRNLINE_FAILPOINT: "export.uploaded:error" } });
-    await cli(other, "run", ...WHEN);
+    await other.run();
     const waiting =
       /^audit_logs: nothing to remove\n {2}not for long enough: 1 object, .*; they go after the recovery/;
     expect((await cli(other, "collect", "--dry-run")).stdout).toMatch(waiting);
@@ -200,7 +200,7 @@ describe("firnline collect", () => {
   it("wants no run beside it; 11", async () => {
     await using other = await Scenario.create();
     await fill(other);
-    await cli(other, "run", ...WHEN);
+    await other.run();
     await other.query(
       `UPDATE firnline.pipeline SET lease_run = 'another', lease_expires_at = now() + interval '1 hour',
          lease_holder = '{"host": "elsewhere", "pid": 1, "space": ""}'`,

@@ -100,7 +100,10 @@ export class History {
     assert.equal(this.#now.quarantined, 0, "nothing stays quarantined when nobody writes");
     assert.deepEqual(this.#stillDue(), [], "everything that is due has left the table");
     await this.#retrieve(null);
-    for (const { type } of this.#now.events) this.#count(type);
+    for (const { type, supersedes } of this.#now.events) {
+      this.#count(type);
+      if ((supersedes as unknown[] | undefined)?.length) this.#count("exported anew");
+    }
   }
 
   async #comeToRest(): Promise<void> {

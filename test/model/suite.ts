@@ -13,17 +13,16 @@ const TO_BE_SEEN = [
   "sealed",
   "pruned",
   "deleted",
-  "superseded",
+  "exported anew",
   "tombstoned",
   "packed",
   "transitioned",
   "retrieved",
   "answered",
+  "stage: drop",
   "met: crash",
   "met: failure",
   "met: write",
-  "met: run",
-  "met: retrieve",
 ];
 
 /** Histories `from` up to `from + tests * SEEDS_A_TEST`. */

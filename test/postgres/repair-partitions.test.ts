@@ -44,7 +44,7 @@ describe("the catalog is lost while a leaf is on its way out,", () => {
   const all = CASES.flatMap(([what, failpoint]) =>
     TABLES.map(([of, options]) => [what, of, failpoint, options] as const),
   );
-  test.each(all)("%s %s", async (_, of, failpoint, options) => {
+  test.concurrent.each(all)("%s %s", async (_, of, failpoint, options) => {
     await using scenario = await cut(options, failpoint);
     const rows = await scenario.query("SELECT sum(rows)::int AS rows FROM firnline.segment");
     // Two rows of a table without a key that look alike may be two rows: nothing may be read from both tiers. But such a

@@ -55,20 +55,15 @@ describe("a control schema that is lost alone", () => {
     await expectSettled(scenario);
   });
 
+  // Random histories try more of them: `repair-histories.test.ts`.
   const CUTS = [
-    "export.uploading:error@2",
     "export.recorded:error@3",
     "seal.manifest:error@2",
     "seal.sealed:error",
-    "prune.started:error",
-    "prune.deleted:error@2",
-    "prune.committed:error@1",
     "prune.committed:error@3",
     "prune.published:error",
-    "transition.requested:error",
     "transition.moved:error",
     "journal.created:error@6",
-    "journal.published:error@9",
   ];
   test.concurrent.each(CUTS)(
     "in a run that was cut at %s is rebuilt, and the next run goes on",

@@ -1,4 +1,5 @@
 /** What every transaction of Firnline has, whatever the database, the role or the network say. */
+import { spawnSync } from "node:child_process";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { Database } from "../../src/postgres/database.ts";
 import { createDatabase, runAlone, type TestDatabase } from "../support/postgres.ts";
@@ -26,6 +27,24 @@ const open = (limits: Partial<typeof LIMITS> = {}): Database =>
     ...LIMITS,
     ...limits,
   });
+
+test("a connection that died while it was idle is replaced before anybody notices (fault 16)", async () => {
+  await using database = open();
+  await database.query("SELECT 1");
+  // This process stands still meanwhile, so it cannot have heard of the connection's end.
+  const script = `
+    import pg from "pg";
+    const client = new pg.Client(${JSON.stringify(owned.url)});
+    await client.connect();
+    const { rows } = await client.query(
+      "SELECT pg_terminate_backend(pid, 10000) AS ended FROM pg_stat_activity " +
+      "WHERE datname = current_database() AND application_name = 'firnline test'");
+    console.log(rows.filter(({ ended }) => ended).length);
+    await client.end();`;
+  const ended = spawnSync(process.execPath, ["--input-type=module", "--eval", script], { encoding: "utf8" });
+  expect(ended).toMatchObject({ status: 0, stdout: "1\n" });
+  expect((await database.query("SELECT 2 AS two")).rows).toEqual([{ two: 2 }]);
+});
 
 describe("a writing transaction", () => {
   test("waits for the disk, also where the database was told not to: the journal must never know more", async () => {

@@ -69,6 +69,21 @@ export const SHAPES: readonly Shape[] = [
       ${leaf("public.february", "2026-02-01", "2026-03-01")}`,
   },
   {
+    what: "attached indexes, and a foreign key of its own",
+    leavesLeft: ["february"],
+    ddl: `${PARENT}
+      CREATE TABLE public.actions (action text PRIMARY KEY); INSERT INTO public.actions VALUES ('login');
+      ${THREE}
+      ALTER TABLE public.audit_logs ADD FOREIGN KEY (action) REFERENCES public.actions;
+      CREATE INDEX by_action ON ONLY public.audit_logs (action);
+      ${["day_10", "day_11", "february"]
+        .map(
+          (name) =>
+            `CREATE INDEX ${name}_action ON public.${name} (action); ALTER INDEX by_action ATTACH PARTITION ${name}_action;`,
+        )
+        .join("\n")}`,
+  },
+  {
     what: "sub-partitions",
     leavesLeft: ["february"],
     ddl: `${PARENT}

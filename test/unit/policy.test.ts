@@ -254,6 +254,12 @@ describe("any policy", () => {
     );
   });
 
+  it("from a journal of the first version waits for two weeks before anything is collected", () => {
+    const json = policyToJson(parsePolicy(SMALLEST, "p.yaml"));
+    const { recoveryDays: _, ...archive } = json.archive;
+    expect(policyFromJson({ ...json, archive }, "journal/7.json").archive.recoveryDays).toBe(14);
+  });
+
   it("from a journal that another version wrote is E_FORMAT, without its values", () => {
     const json = { ...policyToJson(parsePolicy(SMALLEST, "p.yaml")), vault: "hunter2" };
     const read = () => policyFromJson(json, "journal/7.json");

@@ -72,3 +72,24 @@ describe("a partition of which no row is left in the table", () => {
     });
   });
 });
+
+describe("a partition whose rows have to be looked for, after a rebuild of the catalog,", () => {
+  const unknown = segment(1, "pruning", { dayFrom: DAY, rowsUnpruned: 1_000n, rowsUnknown: 400n });
+  const catalog = { everMoved: true, unfinished: [unknown, segment(2, "sealed", { dayFrom: DAY })] };
+  const planned = (text: string, hot: bigint, retryQuarantined = false): unknown[] =>
+    makePlan(
+      scene({ policy: policy(text), hot: hotDays(DAY, hot > 0n ? 1 : 0, hot), catalog, retryQuarantined }),
+    ).steps.map(({ stages, segment: of }) => [of?.slice(11, 12) ?? null, stages.join(" ")]);
+
+  test("is compared, and goes on", () => {
+    expect(planned("", 600n)).toEqual([
+      ["1", "reconcile prune"],
+      ["2", "prune"],
+    ]);
+  });
+
+  test("is compared, and neither exported anew nor given up, where nothing is pruned", () => {
+    for (const hot of [0n, 600n, 5_000n]) expect(planned("prune: off\n", hot)).toEqual([["1", "reconcile"]]);
+    expect(planned("prune: off\n", 600n, true)).toEqual([["1", "reconcile"]]);
+  });
+});
