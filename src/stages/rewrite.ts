@@ -43,6 +43,12 @@ export async function rewriteSegment<Tx>(
   failpoint("rewrite.uploaded");
   const { pin } = created;
   const manifest = rewriting.manifest({ ...pin, bytes: pin.bytes.toString() });
+  // I2: from the entry `packed` on, these chunks are in the new object or nowhere.
+  invariant(
+    manifest.chunks.length === kept.length,
+    reserved.segment,
+    `it holds ${manifest.chunks.length} of ${kept.length} chunks`,
+  );
   await catalog.uploaded(lease, reserved.segment, {
     rows: BigInt(manifest.rows),
     object: { versionId: pin.versionId, etag: pin.etag, sha256: pin.sha256, bytes: pin.bytes },

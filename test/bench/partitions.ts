@@ -1,5 +1,5 @@
 /**
- * Whole native partitions (issue: every table, every night): `node test/bench/partitions.ts 365 50000`, with Node 24.
+ * Whole native partitions: `node test/bench/partitions.ts 365 50000`, with Node 24.
  * Makes a table of so many daily leaves of so many rows each, moves all of them with whole-leaf drops, and retrieves every
  * row again, month by month. Prints one JSON line a step. Rows are audit rows of about 560 bytes; the server is an
  * embedded Postgres. 365 x 50,000 rows need some 25 GB for a while, below the folder for temporary files.
@@ -89,9 +89,10 @@ prune: partitions
   let [rows, wrong] = [0, 0];
   for (const month of truth.rows as { month: string; rows: string; ids: string; letters: string }[]) {
     const out = join(folder, "answer.ndjson");
-    const next = new Date(`${month.month}-01T00:00:00Z`);
-    next.setUTCMonth(next.getUTCMonth() + 1);
-    const range = parseRange(`${month.month}-01`, next.toISOString().slice(0, 10), []);
+    // A range ends with its last day.
+    const last = new Date(`${month.month}-01T00:00:00Z`);
+    last.setUTCMonth(last.getUTCMonth() + 1, 0);
+    const range = parseRange(`${month.month}-01`, last.toISOString().slice(0, 10), []);
     await pipeline.retrieve(range, { out, requestedBy: "bench" });
     let [ids, letters] = [0n, 0n];
     let count = 0;

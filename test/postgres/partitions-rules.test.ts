@@ -236,26 +236,35 @@ test("days of a plain timestamp are cut in its zone", async () => {
   expect((await scenario.retrieve()).lines).toHaveLength(71);
 });
 
-test("a role that does not own the leaves deletes their rows", async () => {
-  await using scenario = await Scenario.create({ ddl: PARENT + days("2026-01-10", 1) });
-  await scenario.insert(auditRows("2026-01-10", 1001, 60));
-  const role = `mover_${scenario.database}`;
-  await scenario.query(
-    `CREATE ROLE ${role} LOGIN PASSWORD 'mover'; GRANT ALL ON ALL TABLES IN SCHEMA public, firnline TO ${role};
-     GRANT USAGE ON SCHEMA firnline TO ${role}; GRANT USAGE ON ALL SEQUENCES IN SCHEMA firnline TO ${role};
-     GRANT TEMPORARY ON DATABASE ${scenario.database} TO ${role}; GRANT pg_read_all_stats TO ${role};`,
-  );
-  const url = new URL(scenario.url);
-  [url.username, url.password] = [role, "mover"];
-  try {
-    const run = await scenario.run({ url: url.href });
-    expect(moved(run)).toEqual({ ...NOTHING, exported: 60, pruned: 60 });
-    expect(run.plan.steps[0]?.reason).toMatch(/row by row, .*: this role does not own it and its parent$/);
-    expect(await leavesOf(scenario)).toEqual(["day_2026_01_10"]);
-    await expectNothingLost(scenario);
-  } finally {
-    await scenario.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
-  }
+describe("a role that is no superuser", () => {
+  test.each([
+    ["owns the table and its leaves drops them", true],
+    ["does not own them deletes their rows", false],
+  ])("and %s", async (_, isOwner) => {
+    await using scenario = await Scenario.create({ ddl: PARENT + days("2026-01-10", 2) });
+    await scenario.insert(auditRows("2026-01-10", 1001, 60));
+    const role = `mover_${scenario.database}`;
+    const owned = ["audit_logs", "day_2026_01_10", "day_2026_01_11"];
+    await scenario.query(
+      `CREATE ROLE ${role} LOGIN PASSWORD 'mover'; GRANT ALL ON ALL TABLES IN SCHEMA public, firnline TO ${role};
+       GRANT USAGE ON SCHEMA firnline TO ${role}; GRANT USAGE ON ALL SEQUENCES IN SCHEMA firnline TO ${role};
+       GRANT TEMPORARY ON DATABASE ${scenario.database} TO ${role};
+       ${owned.map((table) => (isOwner ? `ALTER TABLE public.${table} OWNER TO ${role};` : "")).join("")}`,
+    );
+    const url = new URL(scenario.url);
+    [url.username, url.password] = [role, "mover"];
+    try {
+      const run = await scenario.run({ url: url.href });
+      expect(moved(run)).toEqual({ ...NOTHING, exported: 60, pruned: 60 });
+      const reason = run.plan.steps[0]?.reason;
+      if (isOwner) expect(reason).toBe("the day ended 49 days ago, hot keeps 30 days");
+      else expect(reason).toMatch(/row by row, .*: this role does not own it and its parent$/);
+      expect(await leavesOf(scenario)).toEqual(isOwner ? [] : owned.slice(1));
+      await expectNothingLost(scenario);
+    } finally {
+      await scenario.query(`DROP OWNED BY ${role}; DROP ROLE ${role}`);
+    }
+  });
 });
 
 describe("a table without a key", () => {
