@@ -15,7 +15,7 @@ import { zstdDecompressSync } from "node:zlib";
 import { asyncBufferFromFile, parquetMetadataAsync, parquetReadObjects } from "hyparquet";
 
 const EVENTS = `run-started adopted policy sealed packed superseded tombstoned quarantined prune-started pruned
-  reconciled transitioned collected deleted retrieved`.split(/\s+/);
+  reconciled tagged transitioned restored hold released expire-intent expired collected deleted retrieved`.split(/\s+/);
 const EPOCH = { days: 10_957, micros: 946_684_800_000_000n }; // from 1970-01-01 to 2000-01-01
 const sha256 = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash("sha256")).digest();
 const must = (condition, problem) => {

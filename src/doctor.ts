@@ -53,6 +53,7 @@ export async function diagnose<Tx>(
     advice: [
       ...advice,
       ...control.advice,
+      ...store.advice,
       ...advisePolicy(environment, record),
       ...(bytes === null ? [] : adviseSpace(archive.url, store.bytesFree, bytes / ARCHIVED_SHARE, ARCHIVING)),
       ...(await adviseTemporary(options.temporary, bytes)),

@@ -47,6 +47,7 @@ export interface Progress {
     | "seal"
     | "prune"
     | "transition"
+    | "expire"
     | "delete"
     | "columns"
     | "restore"

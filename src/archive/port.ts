@@ -1,5 +1,5 @@
 /**
- * The archive port: a store of immutable objects. Its adapters are `file/`, `memory/` and (later) `s3/`; one
+ * The archive port: a store of immutable objects. Its adapters are `file/`, `memory/` and `s3/`; one
  * conformance suite, `test/conformance/archive.ts`, runs on all of them.
  *
  * The contract:
@@ -22,6 +22,7 @@
  *   object is `null` from `head`, nothing to `deleteVersion`, and `E_ARCHIVE` from everything else.
  */
 import type { FirnlineError } from "../errors.ts";
+import type { Advice } from "../plan/advice.ts";
 import type { EpochMs } from "../rows/day.ts";
 
 export interface Locator {
@@ -46,17 +47,42 @@ export type Access =
   | { readonly state: "restoring"; readonly readyAt: EpochMs | null }
   | { readonly state: "archived" };
 
+export type LockMode = "GOVERNANCE" | "COMPLIANCE";
+
+/** An Object Lock: until then nobody removes this version (COMPLIANCE), or only who may bypass it (GOVERNANCE). */
+export interface Retention {
+  readonly mode: LockMode;
+  readonly until: EpochMs;
+}
+
 export interface ObjectHead extends Locator {
   readonly etag: string | null;
   readonly bytes: bigint;
   readonly storageClass: string;
   readonly access: Access;
   readonly tags: Readonly<Record<string, string>>;
+  /** Null where there is none, or the store has no locks. An end that has passed may still be told. */
+  readonly retention: Retention | null;
+  /** Whether a legal hold is on it. */
+  readonly isHeld: boolean;
 }
 
 export interface ListedObject extends Locator {
   readonly bytes: bigint;
   readonly modifiedAt: EpochMs;
+}
+
+export interface ListedVersion extends ListedObject {
+  readonly isCurrent: boolean;
+  /** A marker has no bytes: it says that the object looks deleted, while its older versions are there. */
+  readonly isDeleteMarker: boolean;
+}
+
+/** What a store can do. */
+export interface ArchiveTraits {
+  readonly versions: boolean;
+  /** Object Lock: `retain`, `hold` and `CreateOptions.retention`. */
+  readonly locks: boolean;
 }
 
 /** What a sweep has removed. */
@@ -75,6 +101,8 @@ export type RestoreTier = "Expedited" | "Standard" | "Bulk";
 
 export interface CreateOptions {
   readonly storageClass?: string;
+  /** Locked from its first moment on; `E_ARCHIVE` where the store has no locks. */
+  readonly retention?: Retention;
   readonly signal?: AbortSignal;
 }
 
@@ -82,6 +110,8 @@ export interface CreateOptions {
 export interface ArchiveExamination {
   /** Why `create` would fail, or would not be safe. */
   readonly findings: readonly FirnlineError[];
+  /** What works, and could be better. */
+  readonly advice: readonly Advice[];
   /** What still fits in; null where nobody knows, or nothing limits it. */
   readonly bytesFree: bigint | null;
 }
@@ -91,6 +121,8 @@ export interface Archive {
   readonly url: string;
   /** Tries the store out, and tells instead of throwing. Leaves no object behind. */
   examine(): Promise<ArchiveExamination>;
+  /** Asked once and remembered. */
+  traits(): Promise<ArchiveTraits>;
   /** Stores `body`, read once and never more than a few chunks ahead (S3 parts), under a key that is free. */
   create(
     key: string,
@@ -108,6 +140,8 @@ export interface Archive {
    * object that is there all the while is listed once; what comes or goes meanwhile may be listed or not.
    */
   list(prefix: string): AsyncIterable<ListedObject>;
+  /** The same with every version, those of a key together and newest first; without versions what `list` yields. */
+  listVersions(prefix: string): AsyncIterable<ListedVersion>;
   /** Adds or replaces tags; the others stay. At most 10, in S3's alphabet, else `E_ARCHIVE`. */
   tag(object: Locator, tags: Readonly<Record<string, string>>): Promise<void>;
   /**
@@ -122,8 +156,20 @@ export interface Archive {
    * instant access.
    */
   restore(object: Locator, request: { readonly days: number; readonly tier: RestoreTier }): Promise<Access>;
-  /** Removes exactly this version, durably. Idempotent. */
+  /**
+   * Locks this version, or lengthens its lock; one that is long enough already stays, and a COMPLIANCE lock stays one.
+   * `E_ARCHIVE` where the store has no locks.
+   */
+  retain(object: Locator, retention: Retention): Promise<void>;
+  /** Puts a legal hold on this version, or takes it off. Idempotent. `E_ARCHIVE` where the store has no locks. */
+  hold(object: Locator, isHeld: boolean): Promise<void>;
+  /** Removes exactly this version, durably. Idempotent. `E_ARCHIVE` where a lock or a legal hold is on it. */
   deleteVersion(object: Locator): Promise<void>;
+  /**
+   * Ends unfinished uploads of exactly this key, whose process is known to be gone; returns how many. Where uploads have
+   * no place under their key there are none to end: `sweepTemporary` finds them.
+   */
+  abortUploads(key: string): Promise<number>;
   /**
    * Removes what killed processes left of their uploads, and nobody has written to since `olderThan`: temporary files,
    * unfinished multipart uploads. A process that still owns one would see its create fail, so leave a day at least.

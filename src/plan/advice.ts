@@ -3,6 +3,7 @@
  * later. It is printed like a finding, and never refuses a run.
  */
 export type AdviceCode =
+  | "A_BUCKET" // a bucket that could be safer
   | "A_CAPACITY" // a disk that may fill up
   | "A_CATALOG" // the control schema waits for `firnline migrate`
   | "A_HORIZON" // something keeps vacuum from removing deleted rows

@@ -141,6 +141,8 @@ function resume(input: PlanInput, segment: PlannedSegment, way: Way): Step {
     warm: [],
     cooling: ["transition"],
     cold: [],
+    expiring: ["expire"],
+    expired: [],
     abandoned: [],
     superseded: [],
   };

@@ -17,6 +17,8 @@ const RESUME: Readonly<Record<SegmentState, string>> = {
   warm: "nothing is left to do",
   cooling: "its storage class was being changed by an earlier run",
   cold: "nothing is left to do",
+  expiring: "its expiry is journaled, and an earlier run did not remove all of it",
+  expired: "nothing is left to do",
   abandoned: "nothing is left to do",
   superseded: "nothing is left to do",
 };

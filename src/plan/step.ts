@@ -14,6 +14,7 @@ export type Stage =
   | "drop"
   | "rewrite"
   | "transition"
+  | "expire"
   | "delete";
 
 export interface Step {

@@ -150,15 +150,84 @@ function ruleAges(file: unknown, rule: object, at: (key: string) => Path): Findi
 
 function archiveFindings(file: unknown): Finding[] {
   const url = valueAt(file, ["archive", "url"]);
-  if (typeof url !== "string" || !url.startsWith("file:")) return [];
-  return (["region", "endpoint"] as const)
-    .filter((key) => valueAt(file, ["archive", key]) !== undefined)
-    .map((key) => ({
-      path: ["archive", key],
+  if (typeof url !== "string") return [];
+  return url.startsWith("file:") ? fileFindings(file) : storeFindings(file);
+}
+
+/** What only a bucket has. */
+function fileFindings(file: unknown): Finding[] {
+  const paths: Path[] = [
+    ["archive", "region"],
+    ["archive", "endpoint"],
+    ["archive", "lock"],
+    ["archive", "encryption"],
+    ["tiers", "cold", "vault"],
+    ["tiers", "cold", "transition"],
+  ];
+  return paths
+    .filter((path) => valueAt(file, path) !== undefined)
+    .map((path) => ({
+      path,
       at: "key",
       problem: "has no meaning for an archive of files",
       hint: "Remove it, or write an s3:// URL",
     }));
+}
+
+function storeFindings(file: unknown): Finding[] {
+  const findings: Finding[] = [];
+  const add = (path: Path, problem: string, hint: string): void => {
+    if (valueAt(file, path) !== undefined) findings.push({ path, at: "key", problem, hint });
+  };
+  const transition: Path = ["tiers", "cold", "transition"];
+  const vault: Path = ["tiers", "cold", "vault"];
+  const hasLock = isMapping(valueAt(file, ["archive", "lock"]));
+  const hasVault = valueAt(file, vault) !== undefined;
+  if (hasVault) {
+    const hint = "Name either a vault or a storageClass";
+    add(["tiers", "cold", "storageClass"], "an object is either in a class or in a vault", hint);
+    if (valueAt(file, transition) === "lifecycle") {
+      add(transition, "no rule of a bucket moves objects to a vault", "Remove it, or write copy");
+    }
+  }
+  // The object that was moved from could not be removed, and would be paid for twice until its lock ends.
+  const locked = "an object that is locked cannot be removed after it was";
+  if (hasLock && hasVault)
+    add(vault, `${locked} moved to a vault`, "Remove archive.lock, or name a storageClass");
+  else if (hasLock && valueAt(file, transition) === "copy") {
+    add(transition, `${locked} copied`, "Write lifecycle: a rule of the bucket moves locked objects too");
+  }
+  if (valueAt(file, ["archive", "encryption", "mode"]) === "SSE-S3") {
+    add(["archive", "encryption", "key"], "SSE-S3 has no key of yours", "Remove it, or write mode: SSE-KMS");
+  }
+  return [...findings, ...lockFindings(file)];
+}
+
+/** An object that expires before its lock ends would stay, and so would its rows. */
+function lockFindings(file: unknown): Finding[] {
+  const path: Path = ["archive", "lock", "keep"];
+  const text = valueAt(file, path);
+  const reading = typeof text === "string" ? readKeep(text) : null;
+  if (!reading?.ok) return [];
+  const rules = valueAt(file, ["rules"]);
+  const ages = [
+    { keep: keepAt(file, TIERS.cold, "cold"), label: TIERS.cold.join(".") },
+    ...(Array.isArray(rules) ? rules : []).map((rule: unknown, index) => ({
+      keep: isMapping(rule) ? keepAt(rule, ["cold"], "cold") : undefined,
+      label: `rules[${index}].cold`,
+    })),
+  ];
+  const shortest = ages.find(({ keep }) => typeof keep === "number" && keep < reading.value);
+  if (shortest === undefined) return [];
+  const found = `found ${formatKeep(reading.value)}, and ${shortest.label} is ${formatKeep(shortest.keep as number)}`;
+  return [
+    {
+      path,
+      at: "value",
+      problem: `records would expire while their objects are locked (${found})`,
+      hint: `Write ${formatKeep(shortest.keep as number)} or less here, or let them expire later`,
+    },
+  ];
 }
 
 function keyFindings(file: unknown): Finding[] {

@@ -6,8 +6,8 @@ import { z } from "zod";
 
 import { FirnlineError, invariant } from "../errors.ts";
 import { formatKeep } from "./duration.ts";
-import type { Policy, Rule } from "./policy.ts";
-import { PRUNE_MODES, STORAGE_CLASSES } from "./schema.ts";
+import type { Policy, PolicyLock, Rule } from "./policy.ts";
+import { PRUNE_MODES, STORAGE_CLASSES, TRANSITION_MODES } from "./schema.ts";
 
 const FORMAT = 1;
 const days = z.int().min(1);
@@ -28,12 +28,23 @@ const journaledPolicy = z.strictObject({
     endpoint: z.string().nullable(),
     // Policies of the first version have none.
     recoveryDays: days.default(14),
+    lock: z
+      .strictObject({ mode: z.enum(["GOVERNANCE", "COMPLIANCE"]), keepDays: days })
+      .nullable()
+      .default(null),
+    encryption: z
+      .strictObject({ mode: z.enum(["SSE-S3", "SSE-KMS"]), key: z.string().nullable() })
+      .nullable()
+      .default(null),
   }),
   hot: z.strictObject({ keepDays: days }),
   warm: z.strictObject({ keepDays: days, storageClass: z.enum(STORAGE_CLASSES) }),
   cold: z
     .strictObject({
       storageClass: z.enum(STORAGE_CLASSES),
+      vault: z.string().nullable().default(null),
+      // Policies of the first versions were of folders alone, where a class is set in place.
+      transition: z.enum(TRANSITION_MODES).default("copy"),
       keepDays: days.nullable(),
       objectBytesMin: z
         .string()
@@ -77,6 +88,9 @@ export function policyToJson(policy: Policy): PolicyJson {
       region: archive.region,
       endpoint: archive.endpoint,
       recoveryDays: archive.recoveryDays,
+      lock: archive.lock === null ? null : { mode: archive.lock.mode, keepDays: archive.lock.keepDays },
+      encryption:
+        archive.encryption === null ? null : { mode: archive.encryption.mode, key: archive.encryption.key },
     },
     hot: { keepDays: hot.keepDays },
     warm: { keepDays: warm.keepDays, storageClass: warm.storageClass },
@@ -85,6 +99,8 @@ export function policyToJson(policy: Policy): PolicyJson {
         ? null
         : {
             storageClass: cold.storageClass,
+            vault: cold.vault,
+            transition: cold.transition,
             keepDays: cold.keepDays,
             objectBytesMin: cold.objectBytesMin === null ? null : String(cold.objectBytesMin),
           },
@@ -141,6 +157,7 @@ export function isDeletedSooner(previous: Policy, next: Policy): SoonerFinding[]
     const reason = `nothing was deleted from Postgres so far (off), and now rows are (${next.prune})`;
     findings.push({ subject: "prune", reason });
   }
+  findings.push(...unlockedSooner(previous.archive.lock, next.archive.lock));
   for (const field of ["time", "zone"] as const) {
     const [before, after] = [previous.source[field], next.source[field]];
     if (before === after) continue;
@@ -154,6 +171,25 @@ export function isDeletedSooner(previous: Policy, next: Policy): SoonerFinding[]
       for (const reason of shortened(from, to))
         findings.push({ subject: `rule ${to.name}`, reason: prefix + reason });
     }
+  }
+  return findings;
+}
+
+/** Locks that are there stay as long as they were put on for: a shorter one is for the objects to come. */
+function unlockedSooner(from: PolicyLock | null, to: PolicyLock | null): SoonerFinding[] {
+  const subject = "archive.lock";
+  if (from === null) return [];
+  if (to === null) return [{ subject, reason: "new objects are not locked any more" }];
+  const findings: SoonerFinding[] = [];
+  if (from.mode === "COMPLIANCE" && to.mode === "GOVERNANCE") {
+    findings.push({
+      subject,
+      reason: "locks of new objects can be bypassed (GOVERNANCE, COMPLIANCE before)",
+    });
+  }
+  if (to.keepDays < from.keepDays) {
+    const ages = `${formatKeep(to.keepDays)} (${formatKeep(from.keepDays)} before)`;
+    findings.push({ subject, reason: `new objects are locked for ${ages}` });
   }
   return findings;
 }

@@ -3,22 +3,12 @@
  * Schema), error messages end with its hint. A field is named by its path with list positions left out, as in
  * `rules[].when`.
  */
+import { ARCHIVE_NOTES } from "./archive-notes.ts";
 import { KEEP_OR_FOREVER_PATTERN, KEEP_PATTERN } from "./duration.ts";
-import { ARCHIVE_URL_PATTERN, REGION_PATTERN } from "./readers/archive-url.ts";
+import type { Note } from "./note.ts";
+import { VAULT_PATTERN } from "./readers/aws-name.ts";
 import { BYTES_PATTERN } from "./readers/bytes.ts";
 import { COLUMN_PATTERN, NAME_PATTERN, TABLE_PATTERN, VARIABLE_PATTERN } from "./readers/identifier.ts";
-
-export interface Note {
-  readonly title: string;
-  readonly description: string;
-  /** The last sentence of an error about this field. No final full stop. */
-  readonly hint: string;
-  // The rest is for fields that are texts.
-  /** For editors; the reader of the field has the last word. */
-  readonly pattern?: string;
-  readonly examples?: readonly string[];
-  readonly charactersMax?: number;
-}
 
 const WARM_KEEP =
   "Age at which a day's records leave the warm tier, counted from the end of the RECORD's UTC day, not " +
@@ -95,46 +85,7 @@ export const NOTES = {
     pattern: COLUMN_PATTERN,
     charactersMax: 130,
   },
-  archive: {
-    title: "The archive",
-    description: "Where the Parquet objects, manifests and the journal are kept.",
-    hint: "Write a mapping with url",
-  },
-  "archive.url": {
-    title: "URL of the archive",
-    description:
-      "s3://bucket/prefix or file:///absolute/path. Credentials come from the environment, never from here.",
-    hint: "Write s3://bucket/prefix or file:///absolute/path",
-    pattern: ARCHIVE_URL_PATTERN,
-    examples: ["s3://acme-audit/firnline", "file:///var/lib/firnline"],
-    charactersMax: 512,
-  },
-  "archive.region": {
-    title: "Region of the bucket",
-    description: "For s3:// only.",
-    hint: "Write a region such as eu-central-1",
-    pattern: REGION_PATTERN,
-    examples: ["eu-central-1"],
-    charactersMax: 32,
-  },
-  "archive.endpoint": {
-    title: "Endpoint of an S3-compatible store",
-    description:
-      "Scheme, host and port of a store that is not AWS, for example https://s3.example.com or " +
-      "http://localhost:9000.",
-    hint: "Write its scheme, host and port, for example https://s3.example.com",
-    examples: ["https://s3.example.com"],
-    charactersMax: 256,
-  },
-  "archive.recoveryWindow": {
-    title: "How long objects stay that nothing names any more",
-    description:
-      "`firnline collect` removes superseded objects, and uploads that were given up, when it has seen them " +
-      "twice, this many days apart. Longer than the time in which a backup of the database may be put back.",
-    hint: "Write whole days, for example 14d",
-    pattern: KEEP_PATTERN,
-    examples: ["14d"],
-  },
+  ...ARCHIVE_NOTES,
   tiers: {
     title: "Tiers",
     description:
@@ -181,6 +132,24 @@ export const NOTES = {
       "GLACIER and DEEP_ARCHIVE need hours of restore before they can be read, and bill 90 and 180 " +
       "days at least.",
     hint: "Classes that keep one copy in one zone are not offered",
+  },
+  "tiers.cold.vault": {
+    title: "Vault of S3 Glacier",
+    description:
+      "For owners of existing vaults; AWS takes no new customers for them. Objects move out of the bucket into this " +
+      "vault, in the region of the archive. Instead of storageClass.",
+    hint: "Write the name of your vault, or leave vault out and name a storageClass",
+    pattern: VAULT_PATTERN,
+    examples: ["acme-audit"],
+    charactersMax: 255,
+  },
+  "tiers.cold.transition": {
+    title: "Who moves objects to the cold class",
+    description:
+      "lifecycle: Firnline tags them and a rule of the bucket moves them (`firnline lifecycle`), within days. " +
+      "copy: Firnline copies them in place at once; the bucket must keep versions. Default: lifecycle on S3, " +
+      "copy on files and for vaults.",
+    hint: "Write lifecycle or copy",
   },
   "tiers.cold.keep": {
     title: "Age at which records expire",

@@ -7,9 +7,15 @@ import { coherenceFindings } from "./coherence.ts";
 import { readDocument } from "./document.ts";
 import { findingError, findingsOf, type Finding } from "./findings.ts";
 import { DEFAULT_RULE, type TableName } from "./readers/identifier.ts";
-import { policyFile, type PolicyFile, type PruneMode, type StorageClass } from "./schema.ts";
+import {
+  policyFile,
+  type PolicyFile,
+  type PruneMode,
+  type StorageClass,
+  type TransitionMode,
+} from "./schema.ts";
 
-export type { PruneMode, StorageClass, TableName };
+export type { PruneMode, StorageClass, TableName, TransitionMode };
 
 export interface Policy {
   /** Permanent id. */
@@ -45,10 +51,31 @@ export interface PolicyArchive {
   readonly endpoint: string | null;
   /** Days that objects stay which nothing names any more. */
   readonly recoveryDays: number;
+  /** Object Lock; `null`: none. */
+  readonly lock: PolicyLock | null;
+  /** `null`: the bucket's default. */
+  readonly encryption: PolicyEncryption | null;
+}
+
+export interface PolicyLock {
+  readonly mode: "GOVERNANCE" | "COMPLIANCE";
+  /** Age of the record until which its object is locked. */
+  readonly keepDays: number;
+}
+
+export interface PolicyEncryption {
+  readonly mode: "SSE-S3" | "SSE-KMS";
+  /** Id, ARN or alias of a key in KMS; `null`: the account's default key, or none for SSE-S3. */
+  readonly key: string | null;
 }
 
 export interface PolicyCold {
+  /** `GLACIER_VAULT` where there is a vault. */
   readonly storageClass: StorageClass;
+  /** Name of a vault of S3 Glacier, instead of a class of the bucket. */
+  readonly vault: string | null;
+  /** Who moves the object: a rule of the bucket on a tag, or a copy in place. */
+  readonly transition: TransitionMode;
   /** Age of the record at which its object expires; `null`: never. */
   readonly keepDays: number | null;
   /** `null`: the store's own default (128 KiB on S3, 0 on files). */
@@ -101,6 +128,12 @@ export function parsePolicy(text: string, fileName: string): Policy {
   return resolve(result.data);
 }
 
+const LOCKS = { governance: "GOVERNANCE", compliance: "COMPLIANCE" } as const;
+
+/** Nothing but a bucket has rules of its own. */
+const defaultTransition = (url: string, vault: string | undefined): TransitionMode =>
+  url.startsWith("s3:") && vault === undefined ? "lifecycle" : "copy";
+
 function resolve(file: PolicyFile): Policy {
   const { source, archive, tiers } = file;
   const hotDays = tiers.hot.keep;
@@ -128,12 +161,18 @@ function resolve(file: PolicyFile): Policy {
       region: archive.region ?? null,
       endpoint: archive.endpoint ?? null,
       recoveryDays: archive.recoveryWindow,
+      lock: archive.lock ? { mode: LOCKS[archive.lock.mode], keepDays: archive.lock.keep } : null,
+      encryption: archive.encryption
+        ? { mode: archive.encryption.mode, key: archive.encryption.key ?? null }
+        : null,
     },
     hot: { keepDays: hotDays },
     warm: { keepDays: warmDays, storageClass: tiers.warm.storageClass },
     cold: tiers.cold
       ? {
-          storageClass: tiers.cold.storageClass,
+          storageClass: tiers.cold.vault === undefined ? tiers.cold.storageClass : "GLACIER_VAULT",
+          vault: tiers.cold.vault ?? null,
+          transition: tiers.cold.transition ?? defaultTransition(archive.url, tiers.cold.vault),
           keepDays: coldDays,
           objectBytesMin: tiers.cold.objectBytesMin ?? null,
         }

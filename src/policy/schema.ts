@@ -5,8 +5,10 @@
 import { z } from "zod";
 
 import { readKeep, readKeepOrForever, readWindow } from "./duration.ts";
-import { NOTES, type FieldPath, type Note } from "./notes.ts";
+import type { Note } from "./note.ts";
+import { NOTES, type FieldPath } from "./notes.ts";
 import { readArchiveUrl, readEndpoint, readRegion } from "./readers/archive-url.ts";
+import { readKmsKey, readVault } from "./readers/aws-name.ts";
 import { readBytes } from "./readers/bytes.ts";
 import {
   readColumn,
@@ -19,7 +21,7 @@ import {
 import { readPredicate } from "./readers/predicate.ts";
 import { refuse, type Reading } from "./readers/reading.ts";
 
-/** Each is colder than the one before, as S3 orders them; the last two need a restore. */
+/** Each is colder than the one before, as S3 orders them; the last three need a restore. */
 export const STORAGE_CLASSES = [
   "STANDARD",
   "STANDARD_IA",
@@ -27,6 +29,8 @@ export const STORAGE_CLASSES = [
   "GLACIER_IR",
   "GLACIER",
   "DEEP_ARCHIVE",
+  // No class of S3: a vault of S3 Glacier (`tiers.cold.vault`).
+  "GLACIER_VAULT",
 ] as const;
 export type StorageClass = (typeof STORAGE_CLASSES)[number];
 
@@ -35,6 +39,11 @@ export type PruneMode = (typeof PRUNE_MODES)[number];
 
 const WARM_CLASSES = ["STANDARD", "STANDARD_IA", "INTELLIGENT_TIERING", "GLACIER_IR"] as const;
 const COLD_CLASSES = ["STANDARD_IA", "GLACIER_IR", "GLACIER", "DEEP_ARCHIVE"] as const;
+
+export const LOCK_MODES = ["governance", "compliance"] as const;
+const ENCRYPTION_MODES = ["SSE-S3", "SSE-KMS"] as const;
+export const TRANSITION_MODES = ["lifecycle", "copy"] as const;
+export type TransitionMode = (typeof TRANSITION_MODES)[number];
 
 const RULES_MAX = 64;
 /** INDEX_MAX_KEYS of Postgres. */
@@ -86,6 +95,20 @@ const archive = z
     region: text("archive.region", readRegion).optional(),
     endpoint: text("archive.endpoint", readEndpoint).optional(),
     recoveryWindow: text("archive.recoveryWindow", readWindow).prefault("14d"),
+    lock: z
+      .strictObject({
+        mode: z.enum(LOCK_MODES).meta(meta("archive.lock.mode")),
+        keep: text("archive.lock.keep", readKeep),
+      })
+      .meta(meta("archive.lock"))
+      .optional(),
+    encryption: z
+      .strictObject({
+        mode: z.enum(ENCRYPTION_MODES).meta(meta("archive.encryption.mode")),
+        key: text("archive.encryption.key", readKmsKey).optional(),
+      })
+      .meta(meta("archive.encryption"))
+      .optional(),
   })
   .meta(meta("archive"));
 
@@ -101,6 +124,8 @@ const tiers = z
     cold: z
       .strictObject({
         storageClass: z.enum(COLD_CLASSES).default("DEEP_ARCHIVE").meta(meta("tiers.cold.storageClass")),
+        vault: text("tiers.cold.vault", readVault).optional(),
+        transition: z.enum(TRANSITION_MODES).meta(meta("tiers.cold.transition")).optional(),
         keep: text("tiers.cold.keep", readKeepOrForever).prefault("forever"),
         objectBytesMin: text("tiers.cold.objectBytesMin", readBytes).optional(),
       })
@@ -140,6 +165,8 @@ const KNOWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   "": Object.keys(policyFile.shape),
   source: Object.keys(source.shape),
   archive: Object.keys(archive.shape),
+  "archive.lock": Object.keys(archive.shape.lock.unwrap().shape),
+  "archive.encryption": Object.keys(archive.shape.encryption.unwrap().shape),
   tiers: Object.keys(tiers.shape),
   "tiers.hot": Object.keys(tiers.shape.hot.shape),
   "tiers.warm": Object.keys(tiers.shape.warm.shape),

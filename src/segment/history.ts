@@ -40,8 +40,24 @@ export interface SegmentHistory {
   readonly quarantined: ChunkSet;
   /** Another segment holds their rows, or the table does. For good: such a chunk never counts again. */
   readonly superseded: ChunkSet;
+  /** The bucket's rule was asked to move its object. */
+  readonly isTagged: boolean;
+  /** The policy let it go: its object and its manifest were removed, or are about to be. */
+  readonly isExpiring: boolean;
+  readonly isExpired: boolean;
   /** Its object and its manifest were removed, or are about to be. */
   readonly isCollected: boolean;
+}
+
+/** Days of which nothing may be removed. */
+export interface HoldHistory {
+  readonly hold: string;
+  readonly dayFrom: string;
+  readonly dayTo: string;
+  readonly reason: string;
+  readonly placedBy: string;
+  readonly placedAt: string;
+  readonly released: { readonly reason: string; readonly by: string; readonly at: string } | null;
 }
 
 export interface History {
@@ -52,6 +68,7 @@ export interface History {
   /** The highest of all entries so far; one with a lower epoch is void. */
   epoch: bigint;
   readonly segments: Map<string, SegmentHistory>;
+  readonly holds: Map<string, HoldHistory>;
   /** Keys of objects that `collected` named and that belong to no segment of the journal. */
   readonly collected: Set<string>;
 }
@@ -63,6 +80,7 @@ export function emptyHistory(): History {
     policy: null,
     epoch: 0n,
     segments: new Map(),
+    holds: new Map(),
     collected: new Set(),
   };
 }
@@ -74,10 +92,10 @@ export const isVoid = (history: History, entry: JournalEntry): boolean => BigInt
 export function replay(history: History, entry: JournalEntry): string | null {
   if (isVoid(history, entry)) return null;
   history.epoch = BigInt(entry.epoch);
-  return applyEvent(history, entry.event);
+  return applyEvent(history, entry.event, entry.at);
 }
 
-function applyEvent(history: History, event: JournalEvent): string | null {
+function applyEvent(history: History, event: JournalEvent, at: string): string | null {
   switch (event.type) {
     case "run-started":
       return ownedBy(history, event.archiveId, event.source, event.source);
@@ -118,6 +136,20 @@ function applyEvent(history: History, event: JournalEvent): string | null {
         const back = move(gone, event.sealed, null);
         return typeof back === "string" ? back : { ...back, isPruneStarted: true };
       });
+    case "tagged":
+      return change(history, event.segment, (before) => ({ ...before, isTagged: true }));
+    case "expire-intent":
+      return change(history, event.segment, (before) => ({ ...before, isExpiring: true }));
+    case "expired":
+      return change(history, event.segment, (before) =>
+        before.isExpiring
+          ? { ...before, isExpired: true }
+          : `segment ${event.segment} expired, and no entry said before that it would`,
+      );
+    case "hold":
+      return place(history, event, at);
+    case "released":
+      return release(history, event, at);
     case "transitioned":
       return change(history, event.segment, (before) => ({
         ...before,
@@ -131,6 +163,7 @@ function applyEvent(history: History, event: JournalEvent): string | null {
     case "tombstoned":
       return change(history, event.segment, (before) => before);
     case "deleted":
+    case "restored":
     case "retrieved":
       return null;
     default:
@@ -180,8 +213,32 @@ function addSegment(history: History, event: Sealed, pruned: ChunkSet): string |
     pruned,
     quarantined: NO_CHUNKS,
     superseded: NO_CHUNKS,
+    isTagged: false,
+    isExpiring: false,
+    isExpired: false,
     isCollected: false,
   });
+  return null;
+}
+
+function place(
+  history: History,
+  { hold, dayFrom, dayTo, reason, placedBy }: Extract<JournalEvent, { type: "hold" }>,
+  placedAt: string,
+): string | null {
+  if (history.holds.has(hold)) return `hold ${hold} was placed before`;
+  history.holds.set(hold, { hold, dayFrom, dayTo, reason, placedBy, placedAt, released: null });
+  return null;
+}
+
+function release(
+  history: History,
+  { hold, reason, releasedBy: by }: Extract<JournalEvent, { type: "released" }>,
+  at: string,
+): string | null {
+  const before = history.holds.get(hold);
+  if (before === undefined || before.released !== null) return `hold ${hold} is not in force`;
+  history.holds.set(hold, { ...before, released: { reason, by, at } });
   return null;
 }
 

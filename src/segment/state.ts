@@ -2,8 +2,8 @@
  * The life of a segment and of a chunk.
  *
  *   exporting ──> uploaded ──> sealed ──> pruning ──> warm ──> cooling ──> cold
- *       │             │  │        │          │         ▲ │
- *       │             │  └────────┼──────────┼─packed──┘ │
+ *       │             │  │        │          │         ▲ │ │      │          │
+ *       │             │  └────────┼──────────┼─packed──┘ │ └──────┴──────────┴──> expiring ──> expired
  *       └─────────────┴──> aban-  └──────────┴───────────┴──> superseded
  *                          doned
  *
@@ -20,6 +20,8 @@ export const SEGMENT_STATES = [
   "warm",
   "cooling",
   "cold",
+  "expiring",
+  "expired",
   "abandoned",
   "superseded",
 ] as const;
@@ -38,6 +40,8 @@ export const SEGMENT_EVENTS = [
   "pack-journaled",
   "class-requested",
   "transition-journaled",
+  "expiry-journaled",
+  "wholly-removed",
   "given-up",
 ] as const;
 export type SegmentEvent = (typeof SEGMENT_EVENTS)[number];
@@ -53,6 +57,8 @@ const NEVER = {
   "pack-journaled": null,
   "class-requested": null,
   "transition-journaled": null,
+  "expiry-journaled": null,
+  "wholly-removed": null,
   "given-up": null,
 } as const;
 
@@ -63,9 +69,17 @@ export const SEGMENT_TRANSITIONS: Transitions = {
   sealed: { ...NEVER, "prune-journaled": "pruning", "wholly-superseded": "superseded" },
   pruning: { ...NEVER, "wholly-pruned": "warm", "wholly-superseded": "superseded" },
   // Its pruned chunks were packed into another segment.
-  warm: { ...NEVER, "class-requested": "cooling", "wholly-superseded": "superseded" },
-  cooling: { ...NEVER, "transition-journaled": "cold" },
-  cold: NEVER,
+  warm: {
+    ...NEVER,
+    "class-requested": "cooling",
+    "wholly-superseded": "superseded",
+    "expiry-journaled": "expiring",
+  },
+  cooling: { ...NEVER, "transition-journaled": "cold", "expiry-journaled": "expiring" },
+  cold: { ...NEVER, "expiry-journaled": "expiring" },
+  // The journal says that it goes: from here on there is no way back.
+  expiring: { ...NEVER, "wholly-removed": "expired" },
+  expired: NEVER,
   abandoned: NEVER,
   superseded: NEVER,
 };

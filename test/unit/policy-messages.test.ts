@@ -135,6 +135,40 @@ const CASES: Readonly<Record<string, () => string>> = {
   "recovery window of a week": () => swap("region: eu-central-1", "recoveryWindow: 2w"),
   "recovery window of nothing": () => swap("region: eu-central-1", "recoveryWindow: 0d"),
   "recovery window for ever": () => swap("region: eu-central-1", "recoveryWindow: forever"),
+  "lock without a mode": () => swap("region: eu-central-1", "lock: { keep: 365d }"),
+  "lock of an unknown mode": () => swap("region: eu-central-1", "lock: { mode: strict, keep: 365d }"),
+  "lock for ever": () => swap("region: eu-central-1", "lock: { mode: governance, keep: forever }"),
+  "lock that outlives the records": () =>
+    swap("region: eu-central-1", "lock: { mode: governance, keep: 2556d }"),
+  "lock that outlives the records of a rule": () =>
+    swap("region: eu-central-1", "lock: { mode: governance, keep: 2000d }").replace(
+      "hot: 20d",
+      "cold: 1000d",
+    ),
+  "lock in a folder": () =>
+    swap(
+      "s3://acme-audit/firnline\n  region: eu-central-1",
+      "file:///var/lib/firnline\n  lock: { mode: governance, keep: 365d }",
+    ),
+  "lock and copies": () =>
+    swap("region: eu-central-1", "lock: { mode: governance, keep: 365d }").replace(
+      "keep: 2555d,",
+      "keep: 2555d, transition: copy,",
+    ),
+  "lock and a vault": () =>
+    swap("region: eu-central-1", "lock: { mode: governance, keep: 365d }").replace(
+      "storageClass: DEEP_ARCHIVE",
+      "vault: acme",
+    ),
+  "encryption of an unknown mode": () => swap("region: eu-central-1", "encryption: { mode: AES256 }"),
+  "a key for SSE-S3": () => swap("region: eu-central-1", "encryption: { mode: SSE-S3, key: alias/audit }"),
+  "a key that is a secret": () =>
+    swap("region: eu-central-1", `encryption: { mode: SSE-KMS, key: "${CANARY} x" }`),
+  "a vault and a class": () => swap("keep: 2555d,", "keep: 2555d, vault: acme,"),
+  "a vault by a rule of the bucket": () =>
+    swap("storageClass: DEEP_ARCHIVE", "vault: acme, transition: lifecycle"),
+  "a vault of no name": () => swap("storageClass: DEEP_ARCHIVE", 'vault: "-"'),
+  "transition of an unknown kind": () => swap("keep: 2555d,", "keep: 2555d, transition: move,"),
   "endpoint of the metadata service": () => swap("region: eu-central-1", "endpoint: http://0xA9FEA9FE"),
 
   // retention

@@ -4,7 +4,8 @@ import { describe, expect, it } from "vitest";
 
 import { formatKeep, readKeep, readKeepOrForever } from "../../src/policy/duration.ts";
 import { nearest } from "../../src/policy/findings.ts";
-import { NOTES, type Note } from "../../src/policy/notes.ts";
+import type { Note } from "../../src/policy/note.ts";
+import { NOTES } from "../../src/policy/notes.ts";
 import { readArchiveUrl, readEndpoint } from "../../src/policy/readers/archive-url.ts";
 import { formatBytes, readBytes } from "../../src/policy/readers/bytes.ts";
 import { readColumn, readTable, readVariableName, readZone } from "../../src/policy/readers/identifier.ts";

@@ -86,6 +86,24 @@ describe("a policy deletes sooner when", () => {
   });
 });
 
+describe("a policy unlocks sooner when", () => {
+  const lock = (mode: string, keep: string) =>
+    swap("archive: {", `archive: { lock: { mode: ${mode}, keep: ${keep} },`);
+
+  it("its locks end earlier, can be bypassed, or are gone", () => {
+    const locked = policy("", lock("compliance", "365d"));
+    expect(sooner(locked, policy("", lock("governance", "364d")))).toEqual([
+      "archive.lock: locks of new objects can be bypassed (GOVERNANCE, COMPLIANCE before)",
+      "archive.lock: new objects are locked for 364d (365d before)",
+    ]);
+    expect(sooner(locked, policy())).toEqual(["archive.lock: new objects are not locked any more"]);
+    expect(sooner(policy(), locked)).toEqual([]);
+    expect(sooner(policy("", lock("governance", "365d")), policy("", lock("compliance", "366d")))).toEqual(
+      [],
+    );
+  });
+});
+
 describe("a policy does not delete sooner when", () => {
   it("nothing changes", () => expect(sooner(policy(LOGIN + DENIED), policy(LOGIN + DENIED))).toEqual([]));
 

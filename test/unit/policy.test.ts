@@ -28,7 +28,14 @@ describe("a policy file", () => {
         zone: null,
         key: null,
       },
-      archive: { url: "file:///var/lib/firnline", region: null, endpoint: null, recoveryDays: 14 },
+      archive: {
+        url: "file:///var/lib/firnline",
+        region: null,
+        endpoint: null,
+        recoveryDays: 14,
+        lock: null,
+        encryption: null,
+      },
       hot: { keepDays: 1 },
       warm: { keepDays: 2, storageClass: "STANDARD" },
       cold: null,
@@ -39,7 +46,13 @@ describe("a policy file", () => {
 
   it("keeps cold objects in Deep Archive for ever unless it says otherwise", () => {
     const { cold } = parsePolicy(SMALLEST.replace("2d } }", "2d }, cold: {} }"), "p.yaml");
-    expect(cold).toEqual({ storageClass: "DEEP_ARCHIVE", keepDays: null, objectBytesMin: null });
+    expect(cold).toEqual({
+      storageClass: "DEEP_ARCHIVE",
+      vault: null,
+      transition: "copy",
+      keepDays: null,
+      objectBytesMin: null,
+    });
   });
 
   it("with every field set is read as written", () => {
@@ -83,8 +96,16 @@ prune: off
       region: "auto",
       endpoint: "http://localhost:9000",
       recoveryDays: 30,
+      lock: null,
+      encryption: null,
     });
-    expect(policy.cold).toEqual({ storageClass: "GLACIER", keepDays: 2555, objectBytesMin: 1_048_576n });
+    expect(policy.cold).toEqual({
+      storageClass: "GLACIER",
+      vault: null,
+      transition: "lifecycle",
+      keepDays: 2555,
+      objectBytesMin: 1_048_576n,
+    });
     expect(policy.prune).toBe("off");
     expect(policy.rules).toEqual([
       {
@@ -162,6 +183,20 @@ const policies: fc.Arbitrary<Policy> = fc
     key: fc.option(fc.uniqueArray(identifier, { minLength: 1, maxLength: 4 })),
     region: fc.constantFrom(null, "eu-central-1"),
     recoveryDays: fc.integer({ min: 1, max: 36_500 }),
+    lock: fc.option(
+      fc.record({ mode: fc.constantFrom("GOVERNANCE", "COMPLIANCE"), keepDays: fc.constant(1) }),
+    ),
+    encryption: fc.constantFrom(
+      null,
+      { mode: "SSE-S3" as const, key: null },
+      { mode: "SSE-KMS" as const, key: null },
+      { mode: "SSE-KMS" as const, key: "alias/audit" },
+    ),
+    wayCold: fc.constantFrom(
+      { storageClass: "GLACIER_IR" as const, vault: null, transition: "lifecycle" as const },
+      { storageClass: "GLACIER_IR" as const, vault: null, transition: "copy" as const },
+      { storageClass: "GLACIER_VAULT" as const, vault: "acme-audit", transition: "copy" as const },
+    ),
     ages: ascending,
     forever: fc.boolean(),
     objectBytesMin: fc.option(fc.bigInt({ min: 0n, max: 1n << 30n })),
@@ -177,6 +212,9 @@ const policies: fc.Arbitrary<Policy> = fc
       key,
       region,
       recoveryDays,
+      lock,
+      encryption,
+      wayCold,
       ages,
       forever,
       objectBytesMin,
@@ -187,10 +225,18 @@ const policies: fc.Arbitrary<Policy> = fc
       return {
         pipeline,
         source: { connectionVariable: "DATABASE_URL", table, time, zone, key },
-        archive: { url: "s3://acme-audit/firnline", region, endpoint: null, recoveryDays },
+        archive: {
+          url: "s3://acme-audit/firnline",
+          region,
+          endpoint: null,
+          recoveryDays,
+          // Nothing that is locked is copied.
+          lock: wayCold.transition === "copy" ? null : lock,
+          encryption,
+        },
         hot: { keepDays: ages.hotDays },
         warm: { keepDays: ages.warmDays, storageClass: "STANDARD" },
-        cold: { storageClass: "GLACIER_IR", keepDays: coldDays, objectBytesMin },
+        cold: { ...wayCold, keepDays: coldDays, objectBytesMin },
         rules: [...rules, { name: "default", when: null, archive: true, ...ages, coldDays }],
         prune,
       };
@@ -214,12 +260,22 @@ function toYaml({ pipeline, source, archive, hot, warm, cold, rules, prune }: Po
       url: archive.url,
       ...(archive.region !== null && { region: archive.region }),
       recoveryWindow: `${archive.recoveryDays}d`,
+      ...(archive.lock !== null && {
+        lock: { mode: archive.lock.mode.toLowerCase(), keep: formatKeep(archive.lock.keepDays) },
+      }),
+      ...(archive.encryption !== null && {
+        encryption: {
+          mode: archive.encryption.mode,
+          ...(archive.encryption.key !== null && { key: archive.encryption.key }),
+        },
+      }),
     },
     tiers: {
       hot: { keep: formatKeep(hot.keepDays) },
       warm: { keep: formatKeep(warm.keepDays), storageClass: warm.storageClass },
       cold: cold && {
-        storageClass: cold.storageClass,
+        ...(cold.vault === null ? { storageClass: cold.storageClass } : { vault: cold.vault }),
+        transition: cold.transition,
         keep: formatKeep(cold.keepDays),
         ...(cold.objectBytesMin !== null && { objectBytesMin: formatBytes(cold.objectBytesMin) }),
       },

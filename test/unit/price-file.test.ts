@@ -100,6 +100,8 @@ describe("the prices of an archive", () => {
     endpoint,
     region: null,
     recoveryDays: 14,
+    lock: null,
+    encryption: null,
   });
 
   it("are the built-in ones for S3 at AWS alone: nobody here knows what another store or a folder costs", () => {

@@ -25,11 +25,11 @@ export async function examineFolder(
       if (folder === root) await tryOut(where, temporaries, now);
       else await access(folder, constants.W_OK | constants.X_OK);
       const { bavail, bsize } = await statfs(folder, { bigint: true });
-      return { findings: [], bytesFree: bavail * bsize };
+      return { findings: [], advice: [], bytesFree: bavail * bsize };
     });
   } catch (error) {
     if (!isFirnlineError(error)) throw error;
-    return { findings: [error], bytesFree: null };
+    return { findings: [error], advice: [], bytesFree: null };
   }
 }
 

@@ -19,6 +19,7 @@ import { pathToFileURL } from "node:url";
 import { invariant } from "../../errors.ts";
 import type { EpochMs } from "../../rows/day.ts";
 import { bodyChunks } from "../body.ts";
+import { noLocks, UNLOCKED } from "../locks.ts";
 import { assertKeyPrefix, assertObjectKey } from "../object-key.ts";
 import {
   accessOf,
@@ -36,10 +37,12 @@ import type {
   Access,
   Archive,
   ArchiveExamination,
+  ArchiveTraits,
   ByteRange,
   CreateOptions,
   CreateResult,
   ListedObject,
+  ListedVersion,
   Locator,
   ObjectHead,
   Swept,
@@ -93,6 +96,10 @@ class FolderArchive implements Archive {
     return await examineFolder(where, this.#folder.root, this.#temporaries, this.#options.now());
   }
 
+  async traits(): Promise<ArchiveTraits> {
+    return { versions: false, locks: false };
+  }
+
   async create(
     key: string,
     body: Uint8Array | AsyncIterable<Uint8Array>,
@@ -100,6 +107,7 @@ class FolderArchive implements Archive {
   ): Promise<CreateResult> {
     const where = this.#about("archive.create", { key, versionId: null });
     const state = newState(options.storageClass);
+    if (options.retention !== undefined) throw noLocks(where);
     await using object = await guarded(where, () => this.#temporaries.create(where, OBJECT_MODE));
     const hash = createHash("sha256");
     for await (const chunk of bodyChunks(where, body, options.signal)) {
@@ -142,7 +150,8 @@ class FolderArchive implements Archive {
       const state = await readSidecar(where, this.#folder.pathOf(where.key));
       const { storageClass, tags } = state;
       const access = accessOf(state, this.#options.now());
-      return { key: where.key, versionId: null, etag: null, bytes: stats.size, storageClass, access, tags };
+      const found = { key: where.key, versionId: null, etag: null, bytes: stats.size };
+      return { ...found, storageClass, access, tags, ...UNLOCKED };
     });
   }
 
@@ -174,6 +183,10 @@ class FolderArchive implements Archive {
     yield* listObjects(this.#folder, prefix, "archive.list");
   }
 
+  async *listVersions(prefix: string): AsyncGenerator<ListedVersion, void, undefined> {
+    for await (const found of this.list(prefix)) yield { ...found, isCurrent: true, isDeleteMarker: false };
+  }
+
   async tag(object: Locator, tags: Readonly<Record<string, string>>): Promise<void> {
     await this.#change("archive.tag", object, (state) => withTags(object.key, state, tags));
   }
@@ -191,6 +204,20 @@ class FolderArchive implements Archive {
       withRestore(object.key, before, request, now, this.#options),
     );
     return accessOf(state, now);
+  }
+
+  async retain(object: Locator): Promise<void> {
+    throw noLocks(this.#about("archive.retain", object));
+  }
+
+  async hold(object: Locator): Promise<void> {
+    throw noLocks(this.#about("archive.hold", object));
+  }
+
+  /** Temporary files have names of their own. */
+  async abortUploads(key: string): Promise<number> {
+    this.#about("archive.abortUploads", { key, versionId: null });
+    return 0;
   }
 
   /**

@@ -8,12 +8,12 @@ import { createHash } from "node:crypto";
 import { FirnlineError, invariant } from "../../errors.ts";
 import type { EpochMs } from "../../rows/day.ts";
 import { bodyChunks } from "../body.ts";
+import { assertRemovable, lengthened, noLocks, UNLOCKED } from "../locks.ts";
 import { assertKeyPrefix, assertObjectKey } from "../object-key.ts";
 import {
   accessOf,
   assertReadable,
   newState,
-  type ObjectState,
   type RestoreDelays,
   type RestoreRequest,
   withClass,
@@ -24,22 +24,19 @@ import type {
   Access,
   Archive,
   ArchiveExamination,
+  ArchiveTraits,
   ByteRange,
   CreateOptions,
   CreateResult,
   ListedObject,
+  ListedVersion,
   Locator,
   ObjectHead,
+  Retention,
   Swept,
 } from "../port.ts";
-import {
-  assertUnversioned,
-  checkedRange,
-  folderConflict,
-  missingObject,
-  throwIfAborted,
-  type Where,
-} from "../refusals.ts";
+import { assertUnversioned, checkedRange, folderConflict, throwIfAborted, type Where } from "../refusals.ts";
+import { type StoredVersion, StoredVersions } from "./stored-versions.ts";
 
 const CHUNK_BYTES_MAX = 1 << 18;
 
@@ -48,6 +45,8 @@ export interface MemoryArchiveOptions extends RestoreDelays {
   /** Random bytes for version ids. */
   readonly random: (bytes: number) => Uint8Array;
   readonly versioned?: boolean;
+  /** Whether it can lock objects; needs `versioned`. */
+  readonly locks?: boolean;
   /** For messages; `memory://archive` by default. */
   readonly url?: string;
 }
@@ -61,14 +60,6 @@ export interface MemoryArchive extends Archive {
   corrupt(key: string, change: (bytes: Uint8Array) => Uint8Array): void;
 }
 
-interface StoredVersion {
-  readonly versionId: string | null;
-  readonly etag: string | null;
-  readonly modifiedAt: EpochMs;
-  bytes: Uint8Array;
-  state: ObjectState;
-}
-
 export function openMemoryArchive(options: MemoryArchiveOptions): MemoryArchive {
   return new HeldArchive(options);
 }
@@ -76,19 +67,27 @@ export function openMemoryArchive(options: MemoryArchiveOptions): MemoryArchive 
 class HeldArchive implements MemoryArchive {
   readonly url: string;
   readonly #options: MemoryArchiveOptions;
-  readonly #objects = new Map<string, StoredVersion[]>();
-  /** Every folder that any key has ever had: as on a disk, they outlive their objects. */
-  readonly #folders = new Set<string>();
+  readonly #objects: StoredVersions;
   #open = true;
 
   constructor(options: MemoryArchiveOptions) {
     this.#options = options;
     this.url = options.url ?? "memory://archive";
+    const isVersioned = options.versioned === true;
+    this.#objects = new StoredVersions(() =>
+      isVersioned ? Buffer.from(options.random(16)).toString("hex") : null,
+    );
+    invariant(options.locks !== true || isVersioned, this.url, "locks need versions");
   }
 
   async examine(): Promise<ArchiveExamination> {
     this.#assertOpen("archive.examine");
-    return { findings: [], bytesFree: null };
+    return { findings: [], advice: [], bytesFree: null };
+  }
+
+  async traits(): Promise<ArchiveTraits> {
+    const { versioned = false, locks = false } = this.#options;
+    return { versions: versioned, locks };
   }
 
   async create(
@@ -98,25 +97,27 @@ class HeldArchive implements MemoryArchive {
   ): Promise<CreateResult> {
     const where = this.#about("archive.create", { key, versionId: null });
     const state = newState(options.storageClass);
+    const { retention = null } = options;
+    if (retention !== null) this.#assertLocks(where);
     const chunks: Uint8Array[] = [];
     for await (const chunk of bodyChunks(where, body, options.signal)) chunks.push(chunk.slice());
     throwIfAborted(where, options.signal);
     const bytes = new Uint8Array(Buffer.concat(chunks));
 
     // From here on nothing waits: the check and the commit are one step.
-    for (const folder of foldersOf(key)) {
-      if (this.#objects.has(folder)) throw folderConflict(where, folder);
-    }
-    if (this.#folders.has(key)) throw folderConflict(where, key);
-    if (this.#objects.has(key)) return { outcome: "exists" };
-    const { versionId, etag } = this.#append(key, bytes, state);
+    const conflict = this.#objects.conflict(key);
+    if (conflict !== null) throw folderConflict(where, conflict);
+    if (this.#objects.of(key).length > 0) return { outcome: "exists" };
+    const lock = { ...UNLOCKED, retention };
+    const modifiedAt = this.#options.now();
+    const { versionId, etag } = this.#objects.append(key, { bytes, state, lock, modifiedAt });
     const sha256 = createHash("sha256").update(bytes).digest("hex");
     return { outcome: "created", pin: { key, versionId, etag, sha256, bytes: BigInt(bytes.byteLength) } };
   }
 
   async head(object: Locator): Promise<ObjectHead | null> {
     const where = this.#about("archive.head", object);
-    const found = this.#find(object);
+    const found = this.#objects.find(object);
     if (found === null) return null;
     const { versionId, etag, state } = found;
     const { storageClass, tags } = state;
@@ -129,6 +130,7 @@ class HeldArchive implements MemoryArchive {
       storageClass,
       access,
       tags,
+      ...found.lock,
     };
   }
 
@@ -139,7 +141,7 @@ class HeldArchive implements MemoryArchive {
   ): AsyncGenerator<Uint8Array, void, undefined> {
     const where = this.#about("archive.read", object);
     throwIfAborted(where, signal);
-    const found = this.#get(where, object);
+    const found = this.#objects.get(where, object);
     assertReadable(where.op, where.key, found.state, this.#options.now());
     const { bytes } = found; // what was current when the read began
     const { start, end } = checkedRange(where, range, bytes.byteLength);
@@ -153,32 +155,46 @@ class HeldArchive implements MemoryArchive {
   async *list(prefix: string): AsyncGenerator<ListedObject, void, undefined> {
     this.#assertOpen("archive.list");
     assertKeyPrefix(prefix);
-    const keys = [...this.#objects.keys()].filter((key) => key.startsWith(prefix)).sort();
-    for (const key of keys) {
-      const found = this.#find({ key, versionId: null });
+    for (const key of this.#keysOf(prefix)) {
+      const found = this.#objects.find({ key, versionId: null });
       if (found === null) continue; // deleted since the listing began
       const { versionId, bytes, modifiedAt } = found;
       yield { key, versionId, bytes: BigInt(bytes.byteLength), modifiedAt };
     }
   }
 
+  async *listVersions(prefix: string): AsyncGenerator<ListedVersion, void, undefined> {
+    this.#assertOpen("archive.listVersions");
+    assertKeyPrefix(prefix);
+    for (const key of this.#keysOf(prefix)) {
+      for (const [index, { versionId, bytes, modifiedAt }] of this.#objects.of(key).toReversed().entries()) {
+        const size = BigInt(bytes.byteLength);
+        yield { key, versionId, bytes: size, modifiedAt, isCurrent: index === 0, isDeleteMarker: false };
+      }
+    }
+  }
+
   async tag(object: Locator, tags: Readonly<Record<string, string>>): Promise<void> {
-    const found = this.#get(this.#about("archive.tag", object), object);
+    const found = this.#objects.get(this.#about("archive.tag", object), object);
     found.state = withTags(object.key, found.state, tags);
   }
 
   async setClass(object: Locator, storageClass: string): Promise<Locator> {
     const { key } = object;
-    const found = this.#get(this.#about("archive.setClass", object), object);
+    const found = this.#objects.get(this.#about("archive.setClass", object), object);
     const state = withClass(key, found.state, storageClass, this.#options.now());
     if (state === found.state) return { key, versionId: found.versionId };
-    if (this.#options.versioned) return { key, versionId: this.#append(key, found.bytes, state).versionId };
+    if (this.#options.versioned) {
+      // A copy has no lock of its own until one is put on it, as in S3.
+      const added = { bytes: found.bytes, state, lock: UNLOCKED, modifiedAt: this.#options.now() };
+      return { key, versionId: this.#objects.append(key, added).versionId };
+    }
     found.state = state;
     return { key, versionId: null };
   }
 
   async restore(object: Locator, request: RestoreRequest): Promise<Access> {
-    const found = this.#get(this.#about("archive.restore", object), object);
+    const found = this.#objects.get(this.#about("archive.restore", object), object);
     const now = this.#options.now();
     found.state = withRestore(object.key, found.state, request, now, this.#options);
     return accessOf(found.state, now);
@@ -188,6 +204,25 @@ class HeldArchive implements MemoryArchive {
   async sweepTemporary(): Promise<Swept> {
     this.#assertOpen("archive.sweepTemporary");
     return { files: 0, bytes: 0n };
+  }
+
+  async retain(object: Locator, retention: Retention): Promise<void> {
+    const where = this.#about("archive.retain", object);
+    this.#assertLocks(where);
+    const found = this.#objects.get(where, object);
+    found.lock = { ...found.lock, retention: lengthened(found.lock.retention, retention) };
+  }
+
+  async hold(object: Locator, isHeld: boolean): Promise<void> {
+    const where = this.#about("archive.hold", object);
+    this.#assertLocks(where);
+    const found = this.#objects.get(where, object);
+    found.lock = { ...found.lock, isHeld };
+  }
+
+  async abortUploads(key: string): Promise<number> {
+    this.#about("archive.abortUploads", { key, versionId: null });
+    return 0;
   }
 
   async deleteVersion(object: Locator): Promise<void> {
@@ -202,18 +237,18 @@ class HeldArchive implements MemoryArchive {
         key,
       });
     }
-    const left = (this.#objects.get(key) ?? []).filter(({ versionId }) => versionId !== object.versionId);
-    if (left.length === 0) this.#objects.delete(key);
-    else this.#objects.set(key, left);
+    const found = this.#objects.find(object);
+    if (found === null) return;
+    assertRemovable({ op, key }, found.lock, this.#options.now());
+    this.#objects.remove(object);
   }
 
   snapshot(): Map<string, Uint8Array> {
-    const keys = [...this.#objects.keys()].sort();
-    return new Map(keys.map((key) => [key, this.#current(key).bytes.slice()]));
+    return new Map(this.#objects.keys().map((key) => [key, this.#current(key).bytes.slice()]));
   }
 
   versions(key: string): Locator[] {
-    return (this.#objects.get(key) ?? []).map(({ versionId }) => ({ key, versionId }));
+    return this.#objects.of(key).map(({ versionId }) => ({ key, versionId }));
   }
 
   corrupt(key: string, change: (bytes: Uint8Array) => Uint8Array): void {
@@ -225,37 +260,12 @@ class HeldArchive implements MemoryArchive {
     this.#open = false;
   }
 
-  #append(key: string, bytes: Uint8Array, state: ObjectState): StoredVersion {
-    const versioned = this.#options.versioned === true;
-    const id = versioned ? Buffer.from(this.#options.random(16)).toString("hex") : null;
-    const versions = this.#objects.get(key) ?? [];
-    invariant(
-      id === null || versions.every(({ versionId }) => versionId !== id),
-      key,
-      `the version id ${id} came twice; random is not random`,
-    );
-    const etag = id === null ? null : `"${createHash("md5").update(bytes).digest("hex")}"`;
-    const added = { versionId: id, etag, modifiedAt: this.#options.now(), bytes, state };
-    this.#objects.set(key, [...versions, added]);
-    for (const folder of foldersOf(key)) this.#folders.add(folder);
-    return added;
-  }
-
-  #find({ key, versionId }: Locator): StoredVersion | null {
-    const versions = this.#objects.get(key) ?? [];
-    return (
-      (versionId === null ? versions.at(-1) : versions.find((one) => one.versionId === versionId)) ?? null
-    );
-  }
-
-  #get(where: Where, object: Locator): StoredVersion {
-    const found = this.#find(object);
-    if (found === null) throw missingObject(where);
-    return found;
+  #keysOf(prefix: string): string[] {
+    return this.#objects.keys().filter((key) => key.startsWith(prefix));
   }
 
   #current(key: string): StoredVersion {
-    return this.#get({ op: "archive.snapshot", key }, { key, versionId: null });
+    return this.#objects.get({ op: "archive.snapshot", key }, { key, versionId: null });
   }
 
   #about(op: string, object: Locator): Where {
@@ -265,13 +275,11 @@ class HeldArchive implements MemoryArchive {
     return { op, key: object.key };
   }
 
+  #assertLocks(where: Where): void {
+    if (this.#options.locks !== true) throw noLocks(where);
+  }
+
   #assertOpen(op: string): void {
     invariant(this.#open, this.url, `${op} was called on an archive that is closed`);
   }
-}
-
-/** `a/b/c` -> `a`, `a/b`. */
-function foldersOf(key: string): string[] {
-  const segments = key.split("/");
-  return segments.slice(1).map((_, index) => segments.slice(0, index + 1).join("/"));
 }

@@ -79,10 +79,10 @@ export async function publishEntry(
     "publish",
   );
   invariant(removed.rowCount === 1, `journal entry ${head.n}`, "its outbox row is gone");
-  await applyEvent(tx, lease.pipeline, entry.event);
+  await applyEvent(tx, lease.pipeline, entry.event, entry.at);
 }
 
-async function applyEvent(tx: Transaction, pipeline: string, event: JournalEvent): Promise<void> {
+async function applyEvent(tx: Transaction, pipeline: string, event: JournalEvent, at: string): Promise<void> {
   switch (event.type) {
     case "policy":
       await tx.query("UPDATE firnline.pipeline SET policy = $2 WHERE pipeline = $1", [
@@ -130,6 +130,19 @@ async function applyEvent(tx: Transaction, pipeline: string, event: JournalEvent
         etag: event.object.etag,
       });
       return;
+    case "tagged":
+      await tx.query("UPDATE firnline.segment SET tagged_at = $3 WHERE pipeline = $1 AND segment = $2", [
+        pipeline,
+        event.segment,
+        at,
+      ]);
+      return;
+    case "expire-intent":
+      await moveSegment(tx, pipeline, event.segment, "expiry-journaled", {});
+      return;
+    case "expired":
+      await moveSegment(tx, pipeline, event.segment, "wholly-removed", {});
+      return;
     case "run-started":
     case "pruned":
     case "deleted":
@@ -137,6 +150,9 @@ async function applyEvent(tx: Transaction, pipeline: string, event: JournalEvent
     case "adopted":
     case "collected":
     case "retrieved":
+    case "restored":
+    case "hold":
+    case "released":
       // What these say was committed together with their outbox rows.
       return;
     default:

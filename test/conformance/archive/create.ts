@@ -42,6 +42,8 @@ export function describeCreate(subject: () => ArchiveHarness): void {
         storageClass: "STANDARD",
         access: { state: "readable", until: null },
         tags: {},
+        retention: null,
+        isHeld: false,
       });
     });
 

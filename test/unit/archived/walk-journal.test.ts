@@ -160,7 +160,7 @@ describe("damage is told where it is:", () => {
     ],
     [
       "has an unknown event",
-      (text: string) => text.replace("run-started", "expired"),
+      (text: string) => text.replace("run-started", "clamped"),
       "event.type: Invalid discriminator value",
     ],
   ])("an entry that %s", async (_, change, problem) => {

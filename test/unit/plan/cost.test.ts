@@ -137,7 +137,7 @@ describe("the built-in list", () => {
 
   it("says for exactly the classes that need a restore what one costs", () => {
     const restored = STORAGE_CLASSES.filter((name) => Object.keys(PRICES.classes[name].restores).length > 0);
-    expect(restored).toEqual(["GLACIER", "DEEP_ARCHIVE"]);
+    expect(restored).toEqual(["GLACIER", "DEEP_ARCHIVE", "GLACIER_VAULT"]);
     expect(PRICES.classes.DEEP_ARCHIVE.restores.expedited).toBeUndefined();
     expect(PRICES.classes.DEEP_ARCHIVE.restores.bulk).toEqual({
       perGb: dollars(0.0025),

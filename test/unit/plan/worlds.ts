@@ -44,7 +44,13 @@ export const policies = fc
     ...policy(),
     rules,
     prune,
-    cold: cold && { storageClass: "DEEP_ARCHIVE", keepDays: null, ...cold },
+    cold: cold && {
+      storageClass: "DEEP_ARCHIVE",
+      vault: null,
+      transition: "copy",
+      keepDays: null,
+      ...cold,
+    },
   }));
 
 const UNFINISHED = ["exporting", "uploaded", "sealed", "pruning", "cooling"] as const;

@@ -39,6 +39,10 @@ const LEGAL: readonly (readonly [SegmentState, SegmentEvent, SegmentState])[] = 
   ["warm", "wholly-superseded", "superseded"],
   ["warm", "class-requested", "cooling"],
   ["cooling", "transition-journaled", "cold"],
+  ["warm", "expiry-journaled", "expiring"],
+  ["cooling", "expiry-journaled", "expiring"],
+  ["cold", "expiry-journaled", "expiring"],
+  ["expiring", "wholly-removed", "expired"],
 ];
 
 describe("a segment", () => {
@@ -71,9 +75,9 @@ describe("a segment", () => {
     }
   });
 
-  it("ends as cold, abandoned or superseded, and nowhere else, whatever happens", () => {
+  it("ends as expired, abandoned or superseded, and nowhere else, whatever happens", () => {
     const ends = SEGMENT_STATES.filter((state) => SEGMENT_EVENTS.every((event) => !outcome(state, event)));
-    expect(ends).toEqual(["cold", "abandoned", "superseded"]);
+    expect(ends).toEqual(["expired", "abandoned", "superseded"]);
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...SEGMENT_EVENTS), { maxLength: 40 }), (events) => {
         const path: SegmentState[] = ["exporting"];
@@ -91,12 +95,12 @@ describe("a segment", () => {
     expect(statesBefore("given-up")).toEqual(["exporting", "uploaded"]);
   });
 
-  it("is read from the archive only after prune-started was journaled, and until it is superseded", () => {
+  it("is read from the archive only after prune-started was journaled, and until it is superseded or expires", () => {
     const readable = new Set<SegmentState>(["pruning"]);
     for (const state of readable) {
       for (const event of SEGMENT_EVENTS) {
         const next = outcome(state, event);
-        if (next !== null && next !== "superseded") readable.add(next);
+        if (next !== null && next !== "superseded" && next !== "expiring") readable.add(next);
       }
     }
     expect(new Set(READABLE_STATES)).toEqual(readable);
