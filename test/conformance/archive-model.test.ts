@@ -92,10 +92,15 @@ async function outcomeOf(archive: Archive, step: Command): Promise<unknown> {
     case "createThatThrows":
       return await archive.create(step.key, throwing(patterned(step.bytes)));
     case "createTwice": {
-      const both = await Promise.all(
+      // Both have ended when the step has: a second create that is still under way would meet the next step.
+      const both = await Promise.allSettled(
         [1, 1].map((seed) => archive.create(step.key, patterned(step.bytes, seed))),
       );
-      return both.sort((a, b) => (a.outcome < b.outcome ? -1 : 1));
+      const created = both.map((one) => {
+        if (one.status === "rejected") throw one.reason;
+        return one.value;
+      });
+      return created.sort((a, b) => (a.outcome < b.outcome ? -1 : 1));
     }
     case "head":
       return await archive.head(object);
