@@ -4,6 +4,7 @@
  */
 import type { Limits } from "./environment.ts";
 import { FirnlineError } from "./errors.ts";
+import { nearest } from "./policy/findings.ts";
 import { type FailpointSetting, parseFailpoint } from "./failpoint.ts";
 
 export interface Settings {
@@ -14,11 +15,29 @@ export interface Settings {
   readonly connectionsMax: number;
   /** How long a restore takes in a `file://` archive; lets a Glacier restore be rehearsed. */
   readonly fileRestoreDelayMs: number;
+  readonly s3: S3Settings;
   /** Folder for spools; null means the system's. */
   readonly temporary: string | null;
   /** A file with prices of the owner's; null means those that come with Firnline. */
   readonly prices: string | null;
   readonly failpoint: FailpointSetting | null;
+}
+
+/** How a bucket is talked to. */
+export interface S3Settings {
+  readonly connectMs: number;
+  /** How long an answer may take to begin. */
+  readonly answerMs: number;
+  /** How long a body may be silent. */
+  readonly silenceMs: number;
+  readonly sockets: number;
+  /** Tries of one request while the store says that it is busy. */
+  readonly attemptsMax: number;
+  /** The longest pause between two tries. */
+  readonly pauseMsMax: number;
+  readonly partBytes: number;
+  /** Parts of one upload that are under way at once; so many are held in memory. */
+  readonly partsAtOnce: number;
 }
 
 type Environ = Readonly<Record<string, string | undefined>>;
@@ -47,9 +66,18 @@ const NUMBERS = {
   FIRNLINE_STATEMENT_SECONDS: { fallback: 3_600, min: 1, max: 86_400 },
   FIRNLINE_CONNECTIONS: { fallback: 4, min: 2, max: 50 },
   FIRNLINE_FILE_RESTORE_DELAY_MS: { fallback: 0, min: 0, max: 604_800_000 },
+  FIRNLINE_S3_CONNECT_MS: { fallback: 10_000, min: 10, max: 600_000 },
+  FIRNLINE_S3_ANSWER_MS: { fallback: 60_000, min: 10, max: 3_600_000 },
+  FIRNLINE_S3_SILENCE_MS: { fallback: 60_000, min: 10, max: 3_600_000 },
+  FIRNLINE_S3_SOCKETS: { fallback: 32, min: 2, max: 512 },
+  FIRNLINE_S3_ATTEMPTS: { fallback: 24, min: 1, max: 100 },
+  FIRNLINE_S3_PAUSE_MS: { fallback: 10_000, min: 1, max: 600_000 },
+  FIRNLINE_S3_PART_MIB: { fallback: 8, min: 5, max: 512 },
+  FIRNLINE_S3_PARTS: { fallback: 3, min: 1, max: 16 },
 } as const satisfies Record<string, NumberSetting>;
 
 const TEXTS = ["FIRNLINE_TMPDIR", "FIRNLINE_PRICES", "FIRNLINE_FAILPOINT"] as const;
+const PREFIX = "FIRNLINE_";
 /** Set for the test suites, and none of the program's business. */
 const FOREIGN = /^FIRNLINE_TEST_/;
 
@@ -58,8 +86,17 @@ const MIB = 1024 * 1024;
 export function readSettings(environ: Environ): Settings {
   const known: readonly string[] = [...Object.keys(NUMBERS), ...TEXTS];
   for (const name of Object.keys(environ)) {
-    if (name.startsWith("FIRNLINE_") && !FOREIGN.test(name) && !known.includes(name)) {
-      throw inputError(name, "this variable is not known", `Known are ${known.join(", ")}`);
+    if (name.startsWith(PREFIX) && !FOREIGN.test(name) && !known.includes(name)) {
+      // What all of them have in common makes none of them near.
+      const near = nearest(
+        name.slice(PREFIX.length),
+        known.map((one) => one.slice(PREFIX.length)),
+      );
+      const hint =
+        near === null
+          ? `Known are ${known.join(", ")}`
+          : `Did you mean ${PREFIX}${near}? Unset what is not meant`;
+      throw inputError(name, "this variable is not known", hint);
     }
   }
   const number = (name: keyof typeof NUMBERS): number => readNumber(environ, name, NUMBERS[name]);
@@ -82,6 +119,16 @@ export function readSettings(environ: Environ): Settings {
     statementMs: number("FIRNLINE_STATEMENT_SECONDS") * 1_000,
     connectionsMax: number("FIRNLINE_CONNECTIONS"),
     fileRestoreDelayMs: number("FIRNLINE_FILE_RESTORE_DELAY_MS"),
+    s3: {
+      connectMs: number("FIRNLINE_S3_CONNECT_MS"),
+      answerMs: number("FIRNLINE_S3_ANSWER_MS"),
+      silenceMs: number("FIRNLINE_S3_SILENCE_MS"),
+      sockets: number("FIRNLINE_S3_SOCKETS"),
+      attemptsMax: number("FIRNLINE_S3_ATTEMPTS"),
+      pauseMsMax: number("FIRNLINE_S3_PAUSE_MS"),
+      partBytes: number("FIRNLINE_S3_PART_MIB") * MIB,
+      partsAtOnce: number("FIRNLINE_S3_PARTS"),
+    },
     temporary: environ["FIRNLINE_TMPDIR"] || null,
     prices: environ["FIRNLINE_PRICES"] || null,
     failpoint: failpoint === undefined || failpoint === "" ? null : parseFailpoint(failpoint),

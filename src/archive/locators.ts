@@ -8,13 +8,14 @@ export interface SegmentPlace {
   readonly segment: string;
   readonly rule: string;
   readonly dayFrom: DayUtc;
+  readonly dayTo: DayUtc;
   readonly object: { readonly versionId: string | null } | null;
   readonly manifest: { readonly versionId: string | null } | null;
 }
 
 export function objectLocator(pipeline: string, place: SegmentPlace): Locator {
   return {
-    key: segmentKey(pipeline, place.rule, place.dayFrom, place.segment),
+    key: segmentKey(pipeline, place.rule, place.dayFrom, place.segment, place.dayTo),
     versionId: place.object?.versionId ?? null,
   };
 }

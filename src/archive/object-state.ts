@@ -84,8 +84,7 @@ export function assertReadable(op: string, key: string, state: ObjectState, now:
 
 /**
  * The state after a request for a readable copy of `days` whole days; the same object where nothing changes.
- * The copy stays until the midnight UTC after `days` days from when it is ready. Throws `E_INTERNAL` on days
- * that are not 1 to 3650, `E_ARCHIVE` on a tier that the class does not have.
+ * Throws what `checkRestore` throws.
  */
 export function withRestore(
   key: string,
@@ -95,34 +94,43 @@ export function withRestore(
   delays: RestoreDelays,
 ): ObjectState {
   const { days, tier } = request;
+  checkDays(key, days);
+  const access = accessOf(state, now);
+  if (access.state === "restoring") return state;
+  if (access.state === "readable") {
+    const until = restoredUntil(now, days);
+    if (state.restored === null || access.until === null || until <= access.until) return state;
+    return { ...state, restored: { ...state.restored, until } };
+  }
+  checkRestore(key, state.storageClass, request);
+  const readyAt = (now + (delays.restoreDelayByTier?.[tier] ?? delays.restoreDelayMs)) as EpochMs;
+  return { ...state, restored: { readyAt, until: restoredUntil(readyAt, days) } };
+}
+
+/** Throws `E_INTERNAL` on days that are not 1 to 3650, `E_ARCHIVE` on a tier that the class does not have. */
+export function checkRestore(key: string, storageClass: string, { days, tier }: RestoreRequest): void {
+  checkDays(key, days);
+  if (storageClass !== "DEEP_ARCHIVE" || tier !== "Expedited") return;
+  throw new FirnlineError({
+    code: "E_ARCHIVE",
+    subject: key,
+    problem: "DEEP_ARCHIVE has no Expedited restore",
+    hint: "Ask for the tier Standard or Bulk",
+    op: "archive.restore",
+    key,
+  });
+}
+
+function checkDays(key: string, days: number): void {
   invariant(
     Number.isInteger(days) && days >= 1 && days <= RESTORE_DAYS_MAX,
     key,
     `a restored copy is kept 1 to ${RESTORE_DAYS_MAX} days, not ${days}`,
   );
-  const access = accessOf(state, now);
-  if (access.state === "restoring") return state;
-  if (access.state === "readable") {
-    const until = midnightAfter(now, days);
-    if (state.restored === null || access.until === null || until <= access.until) return state;
-    return { ...state, restored: { ...state.restored, until } };
-  }
-  if (state.storageClass === "DEEP_ARCHIVE" && tier === "Expedited") {
-    throw new FirnlineError({
-      code: "E_ARCHIVE",
-      subject: key,
-      problem: "DEEP_ARCHIVE has no Expedited restore",
-      hint: "Ask for the tier Standard or Bulk",
-      op: "archive.restore",
-      key,
-    });
-  }
-  const readyAt = (now + (delays.restoreDelayByTier?.[tier] ?? delays.restoreDelayMs)) as EpochMs;
-  return { ...state, restored: { readyAt, until: midnightAfter(readyAt, days) } };
 }
 
-/** S3's rule: add the days, then go on to the next midnight UTC. */
-function midnightAfter(instant: number, days: number): EpochMs {
+/** When a copy that is ready at `instant` goes away. S3's rule: add the days, then go on to the next midnight UTC. */
+export function restoredUntil(instant: number, days: number): EpochMs {
   return ((Math.floor(instant / MS_PER_DAY) + days + 1) * MS_PER_DAY) as EpochMs;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The archive port: a store of immutable objects. Its adapters are `file/`, `memory/` and `s3/`; one
- * conformance suite, `test/conformance/archive.ts`, runs on all of them.
+ * The archive port: a store of immutable objects. Its adapters are `file/`, `memory/` and `s3/`, and `vault/` around one
+ * of them; one conformance suite, `test/conformance/archive.ts`, runs on all.
  *
  * The contract:
  * - Keys are those of `object-key.ts`; any other is `E_INTERNAL` before the store is touched. A key that is
@@ -16,7 +16,8 @@
  * - `read` of an object in a class that needs a restore fails with `E_COLD` until a restored copy is ready.
  *   It never yields fewer bytes than asked for without an error; to notice a truncated object, ask for the
  *   pin's `0..bytes`.
- * - Every method rejects with a `FirnlineError` (`E_ARCHIVE`, `E_COLD`, `E_CAPACITY`, `E_INTERNAL`);
+ * - Every method rejects with a `FirnlineError` (`E_ARCHIVE`, `E_COLD`, `E_CAPACITY`, `E_INTERNAL`; of buckets also
+ *   `E_BUCKET`, `E_CLOCK`, and `E_VERIFY` where a copy is not what was copied);
  *   `retryable` is set by the adapter. An aborted call rejects with the signal's reason if that is a
  *   FirnlineError, else with `E_INTERRUPTED`. What a body throws comes out of `create` unchanged. A missing
  *   object is `null` from `head`, nothing to `deleteVersion`, and `E_ARCHIVE` from everything else.
@@ -147,9 +148,10 @@ export interface Archive {
   /**
    * Moves the object to a storage class; tags stay, a restored copy does not. The result may name a new
    * version with the same bytes; the old version is then still there. `E_COLD` where the object must be
-   * restored to be moved; an object that is in the class already stays as it is.
+   * restored to be moved; an object that is in the class already stays as it is. Where the bytes pass through here, as on
+   * their way to a vault, they are compared with `sha256`, that of what was sealed.
    */
-  setClass(object: Locator, storageClass: string): Promise<Locator>;
+  setClass(object: Locator & { readonly sha256?: string }, storageClass: string): Promise<Locator>;
   /**
    * Asks for a copy that is readable for whole days, to a midnight UTC. Changes nothing while one is under
    * way; can lengthen, never shorten, the stay of one that is ready; `readable, until: null` for classes with
@@ -178,7 +180,14 @@ export interface Archive {
   [Symbol.asyncDispose](): Promise<void>;
 }
 
+/** The class of what lies in a vault of S3 Glacier, which is no class of a bucket: see `vault/`. */
+export const VAULT_CLASS = "GLACIER_VAULT";
+
 /**
  * Classes whose objects must be restored before they can be read. Source: S3 user guide, "Storage classes".
  */
-export const CLASSES_THAT_NEED_RESTORE: ReadonlySet<string> = new Set(["GLACIER", "DEEP_ARCHIVE"]);
+export const CLASSES_THAT_NEED_RESTORE: ReadonlySet<string> = new Set([
+  "GLACIER",
+  "DEEP_ARCHIVE",
+  VAULT_CLASS,
+]);

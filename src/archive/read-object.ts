@@ -4,8 +4,11 @@ import { FirnlineError } from "../errors.ts";
 import { toHex } from "../rows/hex.ts";
 import type { NewSha256 } from "../segment/digest.ts";
 
+/** All of an archive that reading takes. */
+export type ObjectReader = Pick<Archive, "read">;
+
 export async function readBytes(
-  archive: Archive,
+  archive: ObjectReader,
   object: Locator,
   range: ByteRange,
   signal?: AbortSignal,
@@ -23,7 +26,7 @@ export async function readBytes(
 
 /** The whole object, which must have exactly this size and SHA-256; else `E_VERIFY`. */
 export async function readVerified(
-  archive: Archive,
+  archive: ObjectReader,
   newHash: NewSha256,
   object: Locator,
   expected: { readonly sha256: string; readonly bytes: bigint },
@@ -38,7 +41,7 @@ export async function readVerified(
 
 /** SHA-256 of all bytes that are there, lower-case hex; read in pieces. */
 export async function hashObject(
-  archive: Archive,
+  archive: ObjectReader,
   newHash: NewSha256,
   object: Locator,
   signal: AbortSignal,

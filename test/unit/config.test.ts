@@ -22,6 +22,16 @@ const DEFAULTS: Settings = {
   statementMs: 3_600_000,
   connectionsMax: 4,
   fileRestoreDelayMs: 0,
+  s3: {
+    connectMs: 10_000,
+    answerMs: 60_000,
+    silenceMs: 60_000,
+    sockets: 32,
+    attemptsMax: 24,
+    pauseMsMax: 10_000,
+    partBytes: 8 * 1024 * 1024,
+    partsAtOnce: 3,
+  },
   temporary: null,
   prices: null,
   failpoint: null,
@@ -52,6 +62,14 @@ const NUMBERS: readonly (readonly [
   ["FIRNLINE_STATEMENT_SECONDS", 1, 86_400, 3_600, ({ statementMs }) => statementMs, 1_000],
   ["FIRNLINE_CONNECTIONS", 2, 50, 4, ({ connectionsMax }) => connectionsMax, 1],
   ["FIRNLINE_FILE_RESTORE_DELAY_MS", 0, 604_800_000, 0, ({ fileRestoreDelayMs }) => fileRestoreDelayMs, 1],
+  ["FIRNLINE_S3_CONNECT_MS", 10, 600_000, 10_000, ({ s3 }) => s3.connectMs, 1],
+  ["FIRNLINE_S3_ANSWER_MS", 10, 3_600_000, 60_000, ({ s3 }) => s3.answerMs, 1],
+  ["FIRNLINE_S3_SILENCE_MS", 10, 3_600_000, 60_000, ({ s3 }) => s3.silenceMs, 1],
+  ["FIRNLINE_S3_SOCKETS", 2, 512, 32, ({ s3 }) => s3.sockets, 1],
+  ["FIRNLINE_S3_ATTEMPTS", 1, 100, 24, ({ s3 }) => s3.attemptsMax, 1],
+  ["FIRNLINE_S3_PAUSE_MS", 1, 600_000, 10_000, ({ s3 }) => s3.pauseMsMax, 1],
+  ["FIRNLINE_S3_PART_MIB", 5, 512, 8, ({ s3 }) => s3.partBytes, 1024 * 1024],
+  ["FIRNLINE_S3_PARTS", 1, 16, 3, ({ s3 }) => s3.partsAtOnce, 1],
 ];
 const TEXTS = ["FIRNLINE_TMPDIR", "FIRNLINE_PRICES", "FIRNLINE_FAILPOINT"];
 
@@ -126,7 +144,8 @@ describe("a FIRNLINE_ variable that is not known", () => {
     (name) => {
       expect(() => readSettings({ [name]: "30" })).toThrow(
         new RegExp(
-          `^E_INPUT ${name}: this variable is not known\\. Known are FIRNLINE_CHUNK_ROWS, .*FIRNLINE_FAILPOINT\\.$`,
+          `^E_INPUT ${name}: this variable is not known\\. ` +
+            String.raw`(Did you mean FIRNLINE_CHUNK_ROWS\? Unset what is not meant|Known are FIRNLINE_CHUNK_ROWS, .*FIRNLINE_FAILPOINT)\.$`,
         ),
       );
       expect(() => readSettings({ [name]: "" })).toThrow(/^E_INPUT/);

@@ -51,7 +51,7 @@ import { assertUnversioned, checkedRange, missingObject, throwIfAborted, type Wh
 import { ArchiveFolder, notPlain } from "./archive-folder.ts";
 import { examineFolder } from "./examine-folder.ts";
 import { guarded, unlessMissing } from "./io-failure.ts";
-import { KeyLock } from "./key-lock.ts";
+import { KeyLock } from "../key-lock.ts";
 import { listObjects } from "./list-objects.ts";
 import { readFileRange } from "./read-file-range.ts";
 import { encodeSidecar, readSidecar, sidecarOf } from "./sidecar.ts";

@@ -71,6 +71,7 @@ export function describeCreate(subject: () => ArchiveHarness): void {
       expect(winners).toHaveLength(1);
       expectBytes(await readAll(archive, at(KEY)), bodies[winners[0] as number] as Uint8Array);
       expect(results.filter(({ outcome }) => outcome === "exists")).toHaveLength(19);
+      expect(await Array.fromAsync(archive.listVersions(KEY))).toHaveLength(1);
     });
 
     test("stores an empty object, from bytes and from a stream", async () => {

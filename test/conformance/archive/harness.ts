@@ -7,6 +7,29 @@ import { FirnlineError } from "../../../src/errors.ts";
 import type { Archive, ByteRange, Locator, Pin } from "../../../src/archive/port.ts";
 import type { EpochMs } from "../../../src/rows/day.ts";
 
+/** What a store does of the contract's optional parts. What it cannot do is tested for the refusal that is promised. */
+export interface StoreAbilities {
+  /** `advance` moves its clock. Else it is the world's. */
+  readonly clock: boolean;
+  /** How a restore goes: it takes `restoreDelayMs` and its copy expires; it is ready at once; there are none. */
+  readonly restores: "in time" | "at once" | "never";
+  /** `setClass`; a bucket without versions refuses it. */
+  readonly moves: boolean;
+  /** Whether somebody can change the bytes of a version behind our back. */
+  readonly corrupts: boolean;
+  /** Object Lock. */
+  readonly locks: boolean;
+}
+
+/** Of a store that is made for tests. */
+export const OWN_STORE: StoreAbilities = {
+  clock: true,
+  restores: "in time",
+  moves: true,
+  corrupts: true,
+  locks: false,
+};
+
 export interface ArchiveHarness {
   /** Empty. Standard restores take `restoreDelayMs`, and so do the other tiers. */
   readonly archive: Archive;

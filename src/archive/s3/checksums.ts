@@ -1,0 +1,81 @@
+/**
+ * Which checksum the store compares with the bytes of a request, found by sending a wrong one: what S3's own clients
+ * send by default breaks some stores, others take it and never look. The question is asked with a part of an upload that
+ * is given up again, so that no object is made and nothing is left, even in a bucket that locks whatever is put there.
+ */
+import { createHash } from "node:crypto";
+import {
+  AbortMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  type S3Client,
+  UploadPartCommand,
+} from "@aws-sdk/client-s3";
+import type { Where } from "../refusals.ts";
+import type { Bucket, How } from "./bucket.ts";
+import { isUnable, refusalOf } from "./failure.ts";
+
+/** `none`: the store compares nothing; then only reading the object back tells. */
+export type Checksums = "sha256" | "md5" | "none";
+
+const BODY = new TextEncoder().encode("firnline");
+const OTHER = new TextEncoder().encode("not the same");
+
+const base64 = (algorithm: "sha256" | "md5", bytes: Uint8Array): string =>
+  createHash(algorithm).update(bytes).digest("base64");
+
+/** What goes with a request that carries `bytes`, besides them. */
+export function checksumFields(
+  checksums: Checksums,
+  bytes: Uint8Array,
+): { readonly ChecksumSHA256?: string; readonly ContentMD5?: string } {
+  if (checksums === "sha256") return { ChecksumSHA256: base64("sha256", bytes) };
+  // A store that compares nothing may still want to see one where objects are locked.
+  return { ContentMD5: base64("md5", bytes) };
+}
+
+export async function findChecksums(bucket: Bucket): Promise<Checksums> {
+  if (await isCompared(bucket, "sha256")) return "sha256";
+  return (await isCompared(bucket, "md5")) ? "md5" : "none";
+}
+
+async function isCompared(bucket: Bucket, algorithm: "sha256" | "md5"): Promise<boolean> {
+  const name = Buffer.from(bucket.options.random(8)).toString("hex");
+  const where: Where = { op: "archive.probe", key: `_firnline/probe/${name}` };
+  const object = bucket.object(where);
+  const upload = await begin(bucket, where, algorithm);
+  if (upload === null) return false;
+  const wrong = base64(algorithm, OTHER);
+  const sum = algorithm === "sha256" ? { ChecksumSHA256: wrong } : { ContentMD5: wrong };
+  const put = async (s3: S3Client, how: How): Promise<unknown> =>
+    await s3.send(
+      new UploadPartCommand({ ...object, UploadId: upload, PartNumber: 1, Body: BODY, ...sum }),
+      how,
+    );
+  try {
+    await bucket.call(where, "s3:PutObject", put, { patient: false });
+    return false;
+  } catch (error) {
+    const status = refusalOf(error)?.status ?? 0;
+    if (status === 400 || isUnable(error)) return status === 400;
+    throw error;
+  } finally {
+    await bucket.call(where, "s3:AbortMultipartUpload", async (s3, how) => {
+      await s3.send(new AbortMultipartUploadCommand({ ...object, UploadId: upload }), how);
+    });
+  }
+}
+
+/** Null where the store refuses even to hear of the algorithm. */
+async function begin(bucket: Bucket, where: Where, algorithm: "sha256" | "md5"): Promise<string | null> {
+  const sum = algorithm === "sha256" ? { ChecksumAlgorithm: "SHA256" as const } : {};
+  try {
+    const { UploadId } = await bucket.call(where, "s3:PutObject", async (s3, how) => {
+      return await s3.send(new CreateMultipartUploadCommand({ ...bucket.object(where), ...sum }), how);
+    });
+    return UploadId ?? null;
+  } catch (error) {
+    const isUnknown = refusalOf(error)?.status === 400 || isUnable(error);
+    if (algorithm === "sha256" && isUnknown) return null;
+    throw error;
+  }
+}

@@ -1,0 +1,105 @@
+/** Multipart uploads that nobody completed: parts that no listing of objects shows, and that cost what objects cost. */
+import {
+  ListMultipartUploadsCommand,
+  type ListMultipartUploadsCommandOutput,
+  ListPartsCommand,
+  type ListPartsCommandOutput,
+} from "@aws-sdk/client-s3";
+import type { EpochMs } from "../../rows/day.ts";
+import type { Swept } from "../port.ts";
+import type { Where } from "../refusals.ts";
+import type { Bucket } from "./bucket.ts";
+import { isMissing, refusalOf } from "./failure.ts";
+import { abort } from "./multipart.ts";
+
+interface Unfinished {
+  readonly key: string;
+  readonly uploadId: string;
+  readonly begunAt: EpochMs;
+}
+
+/** Ends every upload of exactly this key. */
+export async function abortUploadsOf(bucket: Bucket, where: Where): Promise<number> {
+  let aborted = 0;
+  for await (const { key, uploadId } of unfinished(bucket, where, where.key)) {
+    if (key !== where.key) continue;
+    await abort(bucket, where, uploadId);
+    aborted += 1;
+  }
+  return aborted;
+}
+
+/** Ends uploads that were begun, and got their last part, before `olderThan`. */
+export async function sweepUploads(bucket: Bucket, op: string, olderThan: EpochMs): Promise<Swept> {
+  let files = 0;
+  let bytes = 0n;
+  for await (const { key, uploadId, begunAt } of unfinished(bucket, { op, key: bucket.url }, "")) {
+    if (begunAt >= olderThan) continue;
+    const where: Where = { op, key };
+    const parts = await partsOf(bucket, where, uploadId);
+    if (parts === null || parts.lastAt >= olderThan) continue;
+    await abort(bucket, where, uploadId);
+    files += 1;
+    bytes += parts.bytes;
+  }
+  return { files, bytes };
+}
+
+async function* unfinished(bucket: Bucket, where: Where, prefix: string): AsyncGenerator<Unfinished> {
+  let KeyMarker: string | undefined;
+  let UploadIdMarker: string | undefined;
+  while (true) {
+    const query = {
+      Bucket: bucket.name,
+      Prefix: bucket.prefix + prefix,
+      ...(KeyMarker === undefined ? {} : { KeyMarker }),
+      ...(UploadIdMarker === undefined ? {} : { UploadIdMarker }),
+    };
+    const page: ListMultipartUploadsCommandOutput = await bucket.call(
+      where,
+      "s3:ListBucketMultipartUploads",
+      async (s3, how) => await s3.send(new ListMultipartUploadsCommand(query), how),
+    );
+    for (const { Key, UploadId, Initiated } of page.Uploads ?? []) {
+      const key = bucket.keyOf(Key);
+      const begunAt = (Initiated?.getTime() ?? 0) as EpochMs;
+      if (key !== null && UploadId !== undefined) yield { key, uploadId: UploadId, begunAt };
+    }
+    if (page.IsTruncated !== true || page.NextKeyMarker === undefined) return;
+    KeyMarker = page.NextKeyMarker;
+    UploadIdMarker = page.NextUploadIdMarker;
+  }
+}
+
+/** Null where the upload has been completed or ended since it was listed. */
+async function partsOf(
+  bucket: Bucket,
+  where: Where,
+  UploadId: string,
+): Promise<{ readonly bytes: bigint; readonly lastAt: number } | null> {
+  let bytes = 0n;
+  let lastAt = 0;
+  let PartNumberMarker: string | undefined;
+  while (true) {
+    const query = {
+      ...bucket.object(where),
+      UploadId,
+      ...(PartNumberMarker === undefined ? {} : { PartNumberMarker }),
+    };
+    let page: ListPartsCommandOutput;
+    try {
+      page = await bucket.call(where, "s3:ListMultipartUploadParts", async (s3, how) => {
+        return await s3.send(new ListPartsCommand(query), how);
+      });
+    } catch (error) {
+      if (refusalOf(error)?.name === "NoSuchUpload" || isMissing(error)) return null;
+      throw error;
+    }
+    for (const { Size, LastModified } of page.Parts ?? []) {
+      bytes += BigInt(Size ?? 0);
+      lastAt = Math.max(lastAt, LastModified?.getTime() ?? 0);
+    }
+    if (page.IsTruncated !== true || page.NextPartNumberMarker === undefined) return { bytes, lastAt };
+    PartNumberMarker = page.NextPartNumberMarker;
+  }
+}
