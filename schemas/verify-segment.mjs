@@ -3,7 +3,6 @@
  * Verifies a Firnline archive in a folder without Firnline and without its database. Written from FORMAT.md alone,
  * whose section numbers stand below. Needs Node 22.15 or newer and the package hyparquet.
  *     node verify-segment.mjs ARCHIVE_FOLDER PIPELINE [SEGMENT]
- *
  * Prints `ok SEGMENT ...` or `BAD SEGMENT: what` for each sealed or packed segment (or the one named) and the journal's head,
  * to be compared with one noted elsewhere. Exit code 0: all is as it was sealed; 1: something is BAD.
  */
@@ -29,7 +28,7 @@ function canonical(value) {
   const names = Object.keys(value).sort();
   return `{${names.map((name) => `${JSON.stringify(name)}:${canonical(value[name])}`).join(",")}}`;
 }
-const same = (left, right) => canonical(left) === canonical(right);
+const [same, versionOf] = [(left, right) => canonical(left) === canonical(right), ({ key, versionId }) => `${key} ${versionId}`];
 function parseDocument(bytes) {
   const value = JSON.parse(bytes.toString());
   must(value?.format === 1, `its format is ${JSON.stringify(value?.format)}, this script reads 1`);
@@ -80,11 +79,10 @@ function columnDigest(column, index, chunkRows, { exceptions, salts }) {
   });
   return sha256(Buffer.from(salts[index], "hex"), Buffer.concat(parts)).toString("hex");
 }
-function leafOf({ archiveId, pipeline, rule, ...manifest }, { segment, day, from, to, rows, digests }) {
-  const table = { schema: manifest.table.schema, name: manifest.table.name };
+function leafOf({ archiveId, pipeline, rule, ...manifest }, { segment, day, from, to, rows, digests, ...chunk }) {
+  const table = { schema: (chunk.table ?? manifest.table).schema, name: (chunk.table ?? manifest.table).name };
   const columns = manifest.columns.map(({ name, type, kind, select }) => ({ name, type, kind, select }));
-  const header = { archiveId, pipeline, segment, rule, day, table, from, to, rows, columns };
-  const text = Buffer.from(canonical(header));
+  const text = Buffer.from(canonical({ archiveId, pipeline, segment, rule, day, table, from, to, rows, columns }));
   return sha256(Buffer.of(0), int4(text.length), text, Buffer.from(digests.join(""), "hex"));
 }
 function rootOf(leaves) {
@@ -128,8 +126,9 @@ function apply(journal, { epoch, event }) {
   const segment = event.segment && find(event.segment);
   for (const chunk of (type === "pruned" ? event.chunks : event.pruned) ?? []) segment.pruned.add(chunk);
   for (const chunk of event.sealed ?? []) segment.pruned.delete(chunk);
-  if (type === "transitioned") segment.nowIn = `, ${event.storageClass}`;
-  for (const { key } of event.objects ?? []) journal.collected.add(key);
+  if (type === "transitioned") Object.assign(segment, { nowIn: `, ${event.storageClass}`, pin: event.object });
+  if (type.startsWith("expire")) segment.gone = type === "expired" ? "expired" : "expiring";
+  for (const object of event.objects ?? []) journal.collected.add(versionOf(object));
 }
 async function requirePin(folder, what, { key, ...pin }) {
   const hash = createHash("sha256");
@@ -142,9 +141,10 @@ async function requirePin(folder, what, { key, ...pin }) {
 /** Sections 2, 6 and 7: one segment against what the journal says of it. */
 async function verifySegment(folder, pipeline, { archiveId, collected, segments }, segment) {
   const sealed = segments.get(segment) ?? must(false, "the journal does not seal it");
-  if (collected.has(sealed.object.key)) return console.log(`collected ${segment}`);
+  if (sealed.gone ?? collected.has(versionOf(sealed.pin ?? sealed.object))) return console.log(`${sealed.gone ?? "collected"} ${segment}`);
   const { rule, dayFrom, dayTo, rows, object, root, pruned, superseded, nowIn = "" } = sealed;
-  const path = `${pipeline}/daily/rule=${rule}/dt=${dayFrom}/${segment}.parquet`;
+  const days = [`daily/rule=${rule}/dt=${dayFrom}`, `monthly/rule=${rule}/month=${dayFrom.slice(0, -3)}`];
+  const path = `${pipeline}/${days[Number(dayFrom !== dayTo)]}/${segment}.parquet`;
   const manifestPath = `_firnline/${pipeline}/manifests/${segment}.json`;
   must(object.key === path && sealed.manifest.key === manifestPath, `it does not lie at ${path}`);
   await requirePin(folder, "manifest", sealed.manifest);
@@ -155,8 +155,8 @@ async function verifySegment(folder, pipeline, { archiveId, collected, segments 
   await verifyRows(await asyncBufferFromFile(join(folder, path)), manifest);
   const leaves = manifest.chunks.map((chunk) => leafOf(manifest, chunk));
   must(rootOf(leaves).toString("hex") === root, "its chunks do not hash to its root");
-  const counts = `${pruned.difference(superseded).size} pruned, ${superseded.size} superseded`;
-  console.log(`ok ${segment} ${rows} rows ${leaves.length} chunks, ${counts}${nowIn}`);
+  const counts = `${leaves.length} chunks, ${pruned.difference(superseded).size} pruned, ${superseded.size} superseded`;
+  console.log(`ok ${segment} ${rows} rows ${counts}${nowIn}`);
 }
 
 /** Sections 7 to 9: every value of the file, a row group at a time. */

@@ -14,6 +14,8 @@ import { isDeletedSooner, policyFromJson } from "./policy/journaled.ts";
 import { requireSameHistory } from "./retrieve/same-history.ts";
 import { dayEnd, type EpochMicros, type EpochMs } from "./rows/day.ts";
 import { journalKey } from "./segment/archive-keys.ts";
+import { lockFinding } from "./stages/lock.ts";
+import { copyProblem } from "./stages/transition-copy.ts";
 
 export interface Diagnosis {
   readonly pipeline: string;
@@ -44,12 +46,22 @@ export async function diagnose<Tx>(
   const control = await catalog.examine(policy.pipeline, source?.identity ?? null);
   const record = control.isReady ? await catalog.pipeline(policy.pipeline) : null;
   const store = await archive.examine();
+  const unfit =
+    store.findings.length > 0
+      ? null
+      : ((await lockFinding(archive, policy)) ?? (await copyProblem(environment)));
   const history =
     store.findings.length > 0 ? [] : await judgeHistory(environment, source, record, control.isReady);
   const bytes = source === null ? null : (await hot.size(source)).bytes;
   return {
     pipeline: policy.pipeline,
-    findings: [...findings, ...control.findings, ...store.findings, ...history],
+    findings: [
+      ...findings,
+      ...control.findings,
+      ...store.findings,
+      ...(unfit === null ? [] : [unfit]),
+      ...history,
+    ],
     advice: [
       ...advice,
       ...control.advice,

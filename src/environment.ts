@@ -4,7 +4,9 @@
  */
 import type { Archive } from "./archive/port.ts";
 import type { DetachingLeaves } from "./catalog/detaching.ts";
+import type { Holds } from "./catalog/holds.ts";
 import type { Catalog } from "./catalog/port.ts";
+import type { Restores } from "./catalog/restores.ts";
 import type { Upkeep } from "./catalog/upkeep.ts";
 import { FirnlineError } from "./errors.ts";
 import type { Failpoint } from "./failpoint.ts";
@@ -46,8 +48,10 @@ export interface Progress {
     | "export"
     | "seal"
     | "prune"
+    | "pack"
     | "transition"
     | "expire"
+    | "lock"
     | "delete"
     | "columns"
     | "restore"
@@ -60,6 +64,8 @@ export interface Progress {
   readonly subject: string;
   readonly rows: bigint;
   readonly bytes: bigint;
+  /** When more is expected, where it is waited for and something says. */
+  readonly nextAt?: EpochMs | null;
 }
 
 export interface Environment<Tx> {
@@ -69,8 +75,12 @@ export interface Environment<Tx> {
   readonly catalog: Catalog<Tx>;
   /** The catalog's leaves on their way out. */
   readonly detaching: DetachingLeaves<Tx>;
+  /** The catalog's holds, and what keeps a segment besides. */
+  readonly holds: Holds;
   /** The catalog as a whole. */
   readonly upkeep: Upkeep;
+  /** The catalog's restored copies of cold objects. */
+  readonly restores: Restores;
   readonly archive: Archive;
   readonly policy: Policy;
   readonly newHash: NewSha256;

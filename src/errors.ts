@@ -15,6 +15,7 @@ export type ErrorCode =
   | "E_DATABASE" // Postgres failed: connection, time-out, statement
   | "E_DETACH" // a native partition cannot be detached safely
   | "E_FORMAT" // bytes in the archive that this version cannot read
+  | "E_HELD" // a hold, a lock or a reader keeps what was to be removed
   | "E_INPUT" // wrong command line, dates, environment
   | "E_INTERNAL" // an assertion of ours failed
   | "E_INTERRUPTED" // a signal asked us to stop

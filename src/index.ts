@@ -23,7 +23,9 @@
  */
 export { readConnection, readSettings, type Settings } from "./config.ts";
 export type { HistoryDay } from "./catalog/history-day.ts";
+export type { Hold } from "./catalog/holds.ts";
 export type { RunRecord, TierTotals } from "./catalog/port.ts";
+export type { RestoreRecord } from "./catalog/restores.ts";
 export type { Diagnosis } from "./doctor.ts";
 export type { Clock, Progress } from "./environment.ts";
 export { type ErrorCode, FirnlineError, FirnlineErrors, isFirnlineError } from "./errors.ts";
@@ -38,6 +40,8 @@ export type { RebuildResult } from "./repair/rebuild.ts";
 export type { VerifyResult } from "./repair/verify.ts";
 export type { AnswerFormat } from "./retrieve/formats/answer-format.ts";
 export { parseRange, type RangeRequest } from "./retrieve/request.ts";
+export type { RehydrateResult } from "./retrieve/rehydrate.ts";
+export type { RestoreAllowance, RestoreQuote, RestoreTerms } from "./retrieve/restore-quote.ts";
 export type { RetrieveResult } from "./retrieve/retrieve-range.ts";
 export {
   type DayUtc,
@@ -48,17 +52,17 @@ export {
   parseInstant,
 } from "./rows/day.ts";
 export type { EstimatedPlan } from "./stages/estimate-plan.ts";
+export type { ChangedHold, HoldRequest, ReleaseRequest } from "./stages/hold.ts";
 export type { RunSummary } from "./stages/run-pipeline.ts";
-export {
-  type EstimateOptions,
-  openPipeline,
-  type OpenPipelineOptions,
-  Pipeline,
-  type PlanOptions,
-  type RepairOptions,
-  type RetrieveOptions,
-  type Status,
-  type StatusOptions,
-} from "./pipeline.ts";
+export { openPipeline, type OpenPipelineOptions, Pipeline } from "./pipeline.ts";
+export type {
+  EstimateOptions,
+  PlanOptions,
+  RehydrateOptions,
+  RepairOptions,
+  RetrieveOptions,
+  Status,
+  StatusOptions,
+} from "./pipeline-options.ts";
 export { readPrices } from "./price-file.ts";
 export { migrateDatabase, readPolicy } from "./wiring.ts";

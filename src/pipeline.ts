@@ -1,85 +1,39 @@
 /** The library's face: one object a pipeline, with a method for everything that a person can ask for. */
 import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
-import type { HistoryDay } from "./catalog/history-day.ts";
-import type { RunRecord, TierTotals } from "./catalog/port.ts";
+import type { RestoreRecord } from "./catalog/restores.ts";
 import { readConnection, readSettings, type Settings } from "./config.ts";
 import { diagnose, type Diagnosis, requireSoundSource } from "./doctor.ts";
-import type { Census, SourceTable } from "./hot/port.ts";
+import type { SourceTable } from "./hot/port.ts";
 import type { PriceList } from "./plan/cost.ts";
 import type { Plan } from "./plan/step.ts";
 import type { Policy } from "./policy/policy.ts";
 import { addDays, dayOf, type EpochMicros, microsFromMs } from "./rows/day.ts";
-import { type AnswerFormat, formatOfFile } from "./retrieve/formats/answer-format.ts";
+import { formatOfFile } from "./retrieve/formats/answer-format.ts";
+import { listRestores } from "./retrieve/list-restores.ts";
+import { quoteRange, type RangeRestore, rehydrateRange, type RehydrateResult } from "./retrieve/rehydrate.ts";
+import type { RestoreQuote } from "./retrieve/restore-quote.ts";
 import { retrieveRange, type RetrieveResult } from "./retrieve/retrieve-range.ts";
 import type { RangeRequest } from "./retrieve/request.ts";
 import { sweepSpools } from "./retrieve/sweep-spools.ts";
+import type {
+  EstimateOptions,
+  PlanOptions,
+  RehydrateOptions,
+  RepairOptions,
+  RetrieveOptions,
+  Status,
+  StatusOptions,
+} from "./pipeline-options.ts";
 import { pricesOf, readPrices } from "./price-file.ts";
 import { collectGarbage, type CollectResult, windowStart } from "./repair/collect.ts";
 import { rebuildCatalog, type RebuildResult } from "./repair/rebuild.ts";
 import { verifyPipeline, type VerifyOptions, type VerifyResult } from "./repair/verify.ts";
 import { type EstimatedPlan, estimatePlan } from "./stages/estimate-plan.ts";
+import { PipelineHolds } from "./stages/hold.ts";
 import { planPipeline, runPipeline, type RunSummary } from "./stages/run-pipeline.ts";
 import { thisProcess } from "./this-process.ts";
 import { readPolicy, wire, type Wired, type WireOptions } from "./wiring.ts";
-
-export interface PlanOptions {
-  /** The instant that ages are counted from; now. */
-  readonly asOf?: EpochMicros;
-  /** Allow a first run over many days. */
-  readonly backfill?: boolean;
-  /** Allow deleting sooner than the last applied policy (I12). */
-  readonly confirmSooner?: boolean;
-  /** Export rows anew that changed again and again, and were quarantined. */
-  readonly retryQuarantined?: boolean;
-}
-
-export interface EstimateOptions extends PlanOptions {
-  /** Prices of the owner's, from `readPrices`; else those of `FIRNLINE_PRICES`, else the built-in ones for S3. */
-  readonly prices?: PriceList;
-}
-
-export interface RetrieveOptions {
-  /** The file; it gets its name only when the answer is complete. `FILE.evidence.json` comes beside it. */
-  readonly out: string;
-  /** `ndjson`, `csv`, `csv-raw` (no guard against formulas) or `parquet`; else what `out` ends with, else `ndjson`. */
-  readonly format?: AnswerFormat;
-  /** Who asks: it goes into the evidence, the catalog and the journal. */
-  readonly requestedBy: string;
-  /** Aborting it ends the retrieval with `E_INTERRUPTED`, and without a file. */
-  readonly signal?: AbortSignal;
-}
-
-export interface Status {
-  readonly pipeline: string;
-  /** `schema.name`. */
-  readonly table: string;
-  /** What is in the table now: rows, bytes with indexes and TOAST, oldest and newest instant, rows that no stage moves. */
-  readonly census: Census;
-  /** Segments of the archive by state, with their rows and bytes. */
-  readonly totals: readonly TierTotals[];
-  /** The last ones, newest first. */
-  readonly runs: readonly RunRecord[];
-  /** What the next run has to do, however much it is. */
-  readonly plan: Plan;
-  /** The days that had a run, oldest first; only where `historyDays` asked for them. */
-  readonly history?: readonly HistoryDay[];
-}
-
-export interface StatusOptions {
-  /** The instant that ages are counted from; now. */
-  readonly asOf?: EpochMicros;
-  /** How many of the last runs; 5. */
-  readonly runsMax?: number;
-  /** How many UTC days of history, up to today; none. The catalog keeps 400 days that had a run. */
-  readonly historyDays?: number;
-}
-
-export interface RepairOptions {
-  /** Whether a catalog may be replaced, or an archive taken from another database. */
-  readonly isConfirmed?: boolean;
-  readonly signal?: AbortSignal;
-}
 
 export type OpenOptions = WireOptions;
 
@@ -94,6 +48,8 @@ export type OpenOptions = WireOptions;
  */
 export class Pipeline implements AsyncDisposable {
   readonly policy: Policy;
+  /** Days of which nothing is removed, whatever the policy says, until somebody releases them. */
+  readonly holds: PipelineHolds;
   readonly #settings: Settings;
   readonly #wired: Wired;
   readonly #environment: Wired["environment"];
@@ -103,6 +59,7 @@ export class Pipeline implements AsyncDisposable {
     this.#settings = options.settings;
     this.#wired = wire(options);
     this.#environment = this.#wired.environment;
+    this.holds = new PipelineHolds(this.#environment, this.#wired.requireSchema);
   }
 
   /**
@@ -116,9 +73,7 @@ export class Pipeline implements AsyncDisposable {
 
   /** The same, with rows, bytes and money before and after, the time it takes, and what to think about. */
   async estimate(options: EstimateOptions = {}): Promise<EstimatedPlan> {
-    const { prices: file } = this.#settings;
-    const own = options.prices ?? (file === null ? null : await readPrices(file));
-    const prices = pricesOf(this.policy.archive, own);
+    const prices = await this.#prices(options.prices);
     const source = await this.#environment.hot.describe();
     return await estimatePlan(this.#environment, source, this.#planOptions(options), prices);
   }
@@ -130,7 +85,7 @@ export class Pipeline implements AsyncDisposable {
   }
 
   /**
-   * Moves everything that is due: export, seal, prune, transition. Returns what it moved, in rows, and the plan that it
+   * Moves everything that is due: export, seal, prune, transition, expire. Returns what it moved, in rows, and the plan that it
    * followed; state `partly` means that some partitions failed or drifted, are named, and kept their rows.
    *
    * Throws `E_LOCKED` while another run is at it, `E_CATALOG` before `migrateDatabase`, `E_OWNER` where the archive is
@@ -151,23 +106,37 @@ export class Pipeline implements AsyncDisposable {
 
   /**
    * Writes all rows of the range to `out`, in the order of time and key, wherever they are now; or throws, and leaves no
-   * file (I8). Restores cold segments first. The result has the rows, by the tier that they came from, and the SHA-256
-   * of the file.
+   * file (I8). Restores cold segments first, and waits for that; called anew, it joins what is under way. The result has
+   * the rows, by the tier that they came from, and the SHA-256 of the file.
    *
-   * Throws `E_CATALOG` before the first run, `E_INPUT` for a file that cannot be written or a filter that no column can
-   * have, `E_VERIFY` and `E_ARCHIVE` for an archive that is damaged or out of reach, `E_SCHEMA` for columns of different
+   * Throws `E_CATALOG` before the first run, `E_INPUT` for a restore that nobody agreed to, a file that cannot be written
+   * or a filter that no column can have, `E_VERIFY` and `E_ARCHIVE` for an archive that is damaged or out of reach, `E_SCHEMA` for columns of different
    * years that cannot be united, `E_TYPE` for a value that Parquet cannot hold.
    */
   async retrieve(request: RangeRequest, options: RetrieveOptions): Promise<RetrieveResult> {
-    await this.#wired.requireSchema();
     return await retrieveRange(this.#environment, {
-      request,
+      ...(await this.#restoring(request, options)),
       out: options.out,
       format: options.format ?? formatOfFile(options.out),
-      requestedBy: options.requestedBy,
       temporary: this.#settings.temporary ?? tmpdir(),
-      signal: options.signal ?? never(),
     });
+  }
+
+  /** What a retrieval of the range would restore, for how much, and how long that takes. Touches nothing. */
+  async quote(request: RangeRequest, options: RehydrateOptions): Promise<RestoreQuote> {
+    return await quoteRange(this.#environment, await this.#restoring(request, options));
+  }
+
+  /** Asks for copies of the range's cold segments, to be read later, and does not wait for them. Throws as `retrieve`. */
+  async rehydrate(request: RangeRequest, options: RehydrateOptions): Promise<RehydrateResult> {
+    return await rehydrateRange(this.#environment, await this.#restoring(request, options));
+  }
+
+  /** Restored copies that were asked for, newest first, as they are now; those that have ended too with `all`. */
+  async restores(options: { all?: boolean; signal?: AbortSignal } = {}): Promise<RestoreRecord[]> {
+    await this.#wired.requireSchema();
+    const { all = false, signal = never() } = options;
+    return await listRestores(this.#environment, { all, countMax: RESTORES_MAX, signal });
   }
 
   /** How things are: the tiers, what waits for the next run, the last runs, and the history if asked for. Counts rows. */
@@ -181,6 +150,7 @@ export class Pipeline implements AsyncDisposable {
       table: `${source.table.schema}.${source.table.name}`,
       census: await hot.census(source),
       totals: await catalog.totals(this.policy.pipeline),
+      holds: await this.holds.list(),
       runs: await catalog.runs(this.policy.pipeline, options.runsMax ?? 5),
       plan: await planPipeline(
         this.#environment,
@@ -247,6 +217,17 @@ export class Pipeline implements AsyncDisposable {
     await this.#wired[Symbol.asyncDispose]();
   }
 
+  async #prices(own: PriceList | undefined): Promise<PriceList | null> {
+    const { prices: file } = this.#settings;
+    return pricesOf(this.policy.archive, own ?? (file === null ? null : await readPrices(file)));
+  }
+
+  async #restoring(request: RangeRequest, options: RehydrateOptions): Promise<RangeRestore> {
+    await this.#wired.requireSchema();
+    const { requestedBy, restore: terms = {}, signal = never() } = options;
+    return { request, requestedBy, terms, prices: await this.#prices(terms.prices), signal };
+  }
+
   #planOptions(options: PlanOptions): Required<PlanOptions> {
     return {
       asOf: options.asOf ?? microsFromMs(this.#environment.clock.now()),
@@ -275,5 +256,8 @@ export async function openPipeline(
   const connectionString = readConnection(environ, policy.source.connectionVariable);
   return new Pipeline({ ...options, policy, connectionString, settings: readSettings(environ) });
 }
+
+/** Of those that have ended; more than a person reads. */
+const RESTORES_MAX = 1_000;
 
 const never = (): AbortSignal => new AbortController().signal;

@@ -8,10 +8,17 @@ import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { openFileArchive } from "./archive/file/file-archive.ts";
+import type { BucketRules } from "./archive/bucket-rules.ts";
 import type { Archive } from "./archive/port.ts";
+import { openS3BucketRules } from "./archive/s3/bucket-rules.ts";
+import { openS3Archive } from "./archive/s3/s3-archive.ts";
+import { openGlacierVault } from "./archive/vault/glacier-vault.ts";
+import { openVaultedArchive } from "./archive/vault/vaulted-archive.ts";
 import { PostgresDetaching } from "./catalog/postgres/detaching.ts";
+import { PostgresHolds } from "./catalog/postgres/holds.ts";
 import { checkSchemaVersion, migrate } from "./catalog/postgres/migrate.ts";
 import { PostgresCatalog } from "./catalog/postgres/postgres-catalog.ts";
+import { PostgresRestores } from "./catalog/postgres/restores.ts";
 import { PostgresUpkeep } from "./catalog/postgres/upkeep.ts";
 import type { Settings } from "./config.ts";
 import type { Clock, Environment, Progress } from "./environment.ts";
@@ -62,6 +69,8 @@ export interface WireOptions {
   readonly settings: Settings;
   readonly report?: (progress: Progress) => void;
   readonly clock?: Clock;
+  /** In the place of the one that the policy names; it is closed with the pipeline. */
+  readonly archive?: Archive;
 }
 
 /** A policy's ports on real Postgres and a real archive. Nothing is connected before the first use. */
@@ -75,8 +84,10 @@ export function wire(options: WireOptions): Wired {
     presentRows: new PostgresPresentRows({ database, newHash: newSha256 }),
     catalog: new PostgresCatalog(database),
     detaching: new PostgresDetaching(database),
+    holds: new PostgresHolds(database),
     upkeep: new PostgresUpkeep(database),
-    archive: openArchive(policy, settings, clock),
+    restores: new PostgresRestores(database),
+    archive: options.archive ?? openArchive(policy, settings, clock),
     policy,
     newHash: newSha256,
     newUuid: randomUUID,
@@ -164,6 +175,13 @@ function openDatabase(connectionString: string, settings: Settings, applicationN
   return new Database({ connectionString, applicationName, connectionsMax, ...timeouts });
 }
 
+/** The lifecycle rules of an `s3://` archive's bucket. */
+export function openBucketRules(archive: Policy["archive"], settings: Settings): BucketRules {
+  const { now, sleep } = systemClock;
+  const random = (bytes: number): Uint8Array => randomBytes(bytes);
+  return openS3BucketRules({ ...archive, limits: settings.s3, now, random, sleep });
+}
+
 function openArchive(policy: Policy, settings: Settings, clock: Clock): Archive {
   const { url } = policy.archive;
   if (url.startsWith("file:")) {
@@ -174,10 +192,13 @@ function openArchive(policy: Policy, settings: Settings, clock: Clock): Archive 
       restoreDelayMs: settings.fileRestoreDelayMs,
     });
   }
-  throw new FirnlineError({
-    code: "E_ARCHIVE",
-    subject: url,
-    problem: "this version keeps archives in folders only",
-    hint: "Use a file:// URL until the S3 archive is there",
+  const { endpoint, region } = policy.archive;
+  const random = (bytes: number): Uint8Array => randomBytes(bytes);
+  const how = { limits: settings.s3, random, sleep: clock.sleep };
+  return openVaultedArchive({
+    inner: openS3Archive({ policy, now: clock.now, ...how }),
+    openVault: (name) => openGlacierVault({ name, endpoint, region, ...how }),
+    target: policy.cold?.vault ?? null,
+    now: clock.now,
   });
 }

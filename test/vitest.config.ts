@@ -6,7 +6,8 @@ export default defineConfig({
   root: fileURLToPath(new URL("..", import.meta.url)),
   test: {
     include: ["test/**/*.test.ts"],
-    exclude: ["test/bench/**"],
+    // Asked for by name, see `apart.config.ts`.
+    exclude: ["test/bench/**", "test/containers/**", "test/terraform/**"],
     globalSetup: ["test/support/global-setup.ts"],
     // Processes, not threads: tests set the working directory, the environment and signal handlers.
     pool: "forks",

@@ -3,8 +3,7 @@
  * retrieval share.
  */
 import { manifestLocator, objectLocator } from "../archive/locators.ts";
-import type { Archive } from "../archive/port.ts";
-import { differs, readBytes, readVerified } from "../archive/read-object.ts";
+import { differs, type ObjectReader, readBytes, readVerified } from "../archive/read-object.ts";
 import type { SegmentRecord } from "../catalog/port.ts";
 import { decodeRowGroup, readLayout } from "../parquet/read-segment.ts";
 import type { RawRows } from "../rows/copy-binary.ts";
@@ -14,7 +13,7 @@ import { decodeManifest, type Manifest, type ManifestChunk } from "../segment/ma
 import { firstDifference } from "../segment/seal-verdict.ts";
 
 export interface SegmentReader {
-  readonly archive: Archive;
+  readonly archive: ObjectReader;
   readonly newHash: NewSha256;
   readonly pipeline: string;
   readonly signal: AbortSignal;

@@ -34,8 +34,12 @@ export async function readJournaledManifest(
   return manifest;
 }
 
-/** Calls `use` for each item, `READERS` of them at a time, in no particular order. Ends with the first error. */
-export async function inParallel<T>(items: Iterable<T>, use: (item: T) => Promise<void>): Promise<void> {
+/** Calls `use` for each item, `countMax` of them at a time, in no particular order. Ends with the first error. */
+export async function inParallel<T>(
+  items: Iterable<T>,
+  use: (item: T) => Promise<void>,
+  countMax = READERS,
+): Promise<void> {
   const iterator = items[Symbol.iterator]();
   let failed = false;
   const worker = async (): Promise<void> => {
@@ -47,7 +51,7 @@ export async function inParallel<T>(items: Iterable<T>, use: (item: T) => Promis
     }
   };
   // All of them have stopped before the first error is told: nobody works on behind the caller's back.
-  for (const result of await Promise.allSettled(Array.from({ length: READERS }, worker))) {
+  for (const result of await Promise.allSettled(Array.from({ length: countMax }, worker))) {
     if (result.status === "rejected") throw result.reason;
   }
 }

@@ -9,6 +9,8 @@ export interface HistoryDay {
   readonly archived: bigint;
   readonly pruned: bigint;
   readonly deleted: bigint;
+  /** Rows of segments that expired. */
+  readonly expired: bigint;
   /** With indexes and TOAST. */
   readonly hot: { readonly rows: bigint; readonly bytes: bigint } | null;
   /** Of the objects that the archive held. */

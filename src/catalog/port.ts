@@ -17,6 +17,7 @@ import type {
 import type { LeafName, PartitionKey } from "../segment/partition-key.ts";
 import type { ChunkState, SegmentState } from "../segment/state.ts";
 import type { HistoryDay } from "./history-day.ts";
+import type { SegmentKeeping } from "./segment-lock.ts";
 
 /** Who holds a lease, so that a person can find the process. */
 export interface LeaseHolder {
@@ -63,7 +64,7 @@ export interface StoredPin {
   readonly bytes: bigint;
 }
 
-export interface SegmentRecord {
+export interface SegmentRecord extends SegmentKeeping {
   readonly segment: string;
   readonly state: SegmentState;
   readonly leaf: LeafName | null;
@@ -85,6 +86,10 @@ export interface SegmentRecord {
   readonly rowsUnknown: bigint;
   /** Rows of chunks that another segment holds now. */
   readonly rowsSuperseded: bigint;
+  /** When its object was tagged for the bucket's rule to move it. */
+  readonly taggedAt: EpochMs | null;
+  /** Segments of one shape can be packed into one; null until uploaded, and where an older version did. */
+  readonly shape: string | null;
 }
 
 export interface ChunkRecord {
@@ -230,12 +235,24 @@ export interface Catalog<Tx> {
   /** A new segment in state `exporting`; its id is fresh and recorded before anything is uploaded. */
   reserveSegment(
     lease: Lease,
-    segment: PartitionKey & { storageClass: string; random: Uint8Array; replaces: boolean },
+    segment: PartitionKey & {
+      storageClass: string;
+      random: Uint8Array;
+      replaces: boolean;
+      /** The last of several days; the one day otherwise. */
+      dayTo?: DayUtc;
+    },
   ): Promise<SegmentRecord>;
   uploaded(
     lease: Lease,
     segment: string,
-    upload: { rows: bigint; object: StoredPin; chunkRows: readonly number[]; draft: Uint8Array },
+    upload: {
+      rows: bigint;
+      object: StoredPin;
+      chunkRows: readonly number[];
+      draft: Uint8Array;
+      shape: string;
+    },
   ): Promise<void>;
   draft(pipeline: string, segment: string): Promise<Uint8Array>;
   abandon(lease: Lease, segment: string): Promise<void>;

@@ -7,6 +7,7 @@ import type { DetachingLeaf } from "../segment/detaching-leaf.ts";
 import type { JournalEvent, JournalHead, SourceIdentity } from "../segment/journal.ts";
 import type { LeafName } from "../segment/partition-key.ts";
 import type { ChunkState, SegmentState } from "../segment/state.ts";
+import type { Hold } from "./holds.ts";
 import type {
   ChunkRecord,
   Lease,
@@ -28,6 +29,8 @@ export interface CatalogContents {
   readonly pending: readonly PendingEntry[];
   /** By segment; those that were never sealed too. */
   readonly segments: ReadonlyMap<string, CatalogSegment>;
+  /** Oldest first, released ones too. */
+  readonly holds: readonly Hold[];
 }
 
 export interface RebuiltChunk {
@@ -48,6 +51,12 @@ export interface RebuiltSegment {
   readonly storageClass: string;
   readonly object: StoredPin;
   readonly manifest: StoredPin;
+  /** When its object was tagged, as the journal writes it; null where it was not. */
+  readonly taggedAt: string | null;
+  /** As the journal writes it. */
+  readonly sealedAt: string;
+  /** Null where its manifest is gone. */
+  readonly shape: string | null;
   readonly chunks: readonly RebuiltChunk[];
 }
 
@@ -61,6 +70,8 @@ export interface RebuiltCatalog {
   /** The highest of the journal; the lease gets a higher one, or its entries would be void. */
   readonly epoch: bigint;
   readonly segments: readonly RebuiltSegment[];
+  /** All that were ever placed. */
+  readonly holds: readonly Hold[];
   /** Leaves that stand apart from the source and hold rows of these segments. They are listed; such as are gone no more. */
   readonly detached: readonly DetachingLeaf[];
   /** Decisions that are not to be journaled any more: the journal has them, or what it says of them counts. */

@@ -86,6 +86,13 @@ function optionProblem(
   return seen.has(name) && spec.multiple !== true ? `${rawName} is given more than once` : null;
 }
 
+/** Throws `E_INPUT` where it is missing or empty. */
+export function requiredOption(context: CommandContext, subject: string, name: string): string {
+  const value = textOption(context, name);
+  if (value !== undefined && value !== "") return value;
+  throw usageError(subject, `--${name} is missing`, `See \`${subject} --help\``);
+}
+
 /** The instant that ages are counted from. A bare date is the start of that UTC day. */
 export function readAsOf(context: CommandContext): { asOf?: EpochMicros } {
   const text = textOption(context, "as-of");

@@ -36,6 +36,8 @@ export interface CommandContext {
   readonly note: (line: string) => void;
   /** A line that the next one replaces; only on a terminal. */
   readonly progress: (line: string) => void;
+  /** Asks the person at the terminal, who must answer y; null where there is none. */
+  readonly ask: ((question: string) => Promise<boolean>) | null;
   /** Prints an error of one pipeline, so that the command can go on with the others; returns its exit code. */
   readonly report: (error: unknown, about: About) => ExitCode;
 }

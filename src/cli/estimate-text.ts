@@ -191,10 +191,10 @@ function warningText(warning: DurationWarning, { prices }: Estimate): string {
 }
 
 const PACKING: Readonly<Record<PackingVerdict, string>> = {
-  pays: "packed by month they would go cold",
+  pays: "are packed by month and go cold",
+  "costs-more": "are packed by month and go cold",
   "too-small": "even packed by month they are too small for the cold class",
   "not-over": "their month is not over yet",
-  "costs-more": "packing them by month costs more than a year of it saves",
 };
 
 /** A line for each verdict; `--json` has every month. */
@@ -206,15 +206,21 @@ function packingText({ packing, prices }: Estimate): string[] {
       mine.reduce((total, one) => total + of(one), 0n);
     const objects = sum((one) => one.objects);
     const bytes = formatBytes(sum((one) => one.bytes));
-    const stay = `${plural(objects, "small object")} of ${plural(mine.length, "month")} (${bytes}) ${objects === 1n ? "stays" : "stay"} warm`;
-    if (verdict !== "pays") return [`${stay}: ${words}`];
+    const what = `${plural(objects, "small object")} of ${plural(mine.length, "month")} (${bytes})`;
+    if (verdict !== "pays" && verdict !== "costs-more") {
+      return [`${what} ${objects === 1n ? "stays" : "stay"} warm: ${words}`];
+    }
     const saving = prices === null ? null : sum((one) => one.saving ?? 0n);
     const once = sum((one) => one.once ?? 0n);
     const money =
       saving === null || prices === null
         ? ""
         : ` (${about(saving, prices)} a month less, ${about(once, prices)} once)`;
-    return [`${stay}: ${words}${money}; this version does not pack yet`];
+    const hint =
+      verdict === "pays"
+        ? ""
+        : ", which costs more than a year of it saves: a larger tiers.cold.objectBytesMin keeps them warm";
+    return [`${what} ${words}${money}${hint}`];
   });
 }
 

@@ -1,5 +1,5 @@
 /** Numbers, sizes and tables for people; JSON for machines, with bigints as decimal strings. */
-import { formatDay, type DayUtc } from "../rows/day.ts";
+import { formatDay, type DayUtc, type EpochMs } from "../rows/day.ts";
 
 const UNITS = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
 
@@ -82,6 +82,11 @@ export function formatSeconds(seconds: number): string {
       ? [Math.floor(minutes / 60), minutes % 60, "h", "min"]
       : [Math.floor(minutes / 1_440), Math.floor((minutes % 1_440) / 60), "d", "h"];
   return small === 0 ? `${large} ${unit}` : `${large} ${unit} ${small} ${below}`;
+}
+
+/** `2026-03-01 14:05Z`. */
+export function formatMinute(instant: EpochMs): string {
+  return `${new Date(instant).toISOString().slice(0, 16).replace("T", " ")}Z`;
 }
 
 const NAMES_SHOWN_MAX = 3;

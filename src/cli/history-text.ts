@@ -13,6 +13,8 @@ interface Curve {
   readonly valueOf: (day: HistoryDay) => bigint | null;
   /** A day without a run moved nothing; how large the tiers were is not known then. */
   readonly isFlow: boolean;
+  /** Left out where it is nothing all the time: most archives keep everything. */
+  readonly isRare?: true;
   readonly format: (value: bigint) => string;
 }
 
@@ -20,6 +22,13 @@ const CURVES: readonly Curve[] = [
   { name: "archived rows", valueOf: ({ archived }) => archived, isFlow: true, format: formatCount },
   { name: "pruned rows", valueOf: ({ pruned }) => pruned, isFlow: true, format: formatCount },
   { name: "deleted rows", valueOf: ({ deleted }) => deleted, isFlow: true, format: formatCount },
+  {
+    name: "expired rows",
+    valueOf: ({ expired }) => expired,
+    isFlow: true,
+    isRare: true,
+    format: formatCount,
+  },
   { name: "hot rows", valueOf: ({ hot }) => hot?.rows ?? null, isFlow: false, format: formatCount },
   { name: "hot size", valueOf: ({ hot }) => hot?.bytes ?? null, isFlow: false, format: formatBytes },
   { name: "warm size", valueOf: ({ warmBytes }) => warmBytes, isFlow: false, format: formatBytes },
@@ -40,10 +49,13 @@ export function historyText(
   const header = `  history: ${formatDay(from)} .. ${formatDay(today)} (UTC), ${pace}`;
   const known = new Map(history.map((one) => [one.day, one]));
   if (history.every(({ day }) => day < from || day > today)) return [`${header}: no run in that time`];
-  const width = Math.max(...CURVES.map(({ name }) => name.length));
+  const curves = CURVES.filter(
+    ({ isRare, valueOf }) => isRare !== true || history.some((one) => valueOf(one) !== 0n),
+  );
+  const width = Math.max(...curves.map(({ name }) => name.length));
   return [
     header,
-    ...CURVES.map((curve) => {
+    ...curves.map((curve) => {
       const values = Array.from({ length: count }, (_, mark) =>
         markOf(curve, known, addDays(firstMark, mark * perMark), perMark),
       );
@@ -74,12 +86,13 @@ function markOf(
 
 /** For machines: the days that had a run. */
 export function historyFields(history: readonly HistoryDay[]): object[] {
-  return history.map(({ day, runs, archived, pruned, deleted, hot, warmBytes, coldBytes }) => ({
+  return history.map(({ day, runs, archived, pruned, deleted, expired, hot, warmBytes, coldBytes }) => ({
     day: formatDay(day),
     runs,
     archived,
     pruned,
     deleted,
+    expired,
     hotRows: hot?.rows ?? null,
     hotBytes: hot?.bytes ?? null,
     warmBytes,

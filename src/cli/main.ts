@@ -13,9 +13,13 @@ import { collect } from "./commands/collect.ts";
 import { verify } from "./commands/verify.ts";
 import { demo } from "./commands/demo.ts";
 import { doctor } from "./commands/doctor.ts";
+import { hold } from "./commands/hold.ts";
 import { init } from "./commands/init.ts";
+import { lifecycle } from "./commands/lifecycle.ts";
 import { migrate } from "./commands/migrate.ts";
 import { plan } from "./commands/plan.ts";
+import { rehydrate } from "./commands/rehydrate.ts";
+import { restores } from "./commands/restores.ts";
 import { retrieve } from "./commands/retrieve.ts";
 import { run } from "./commands/run.ts";
 import { status } from "./commands/status.ts";
@@ -31,10 +35,14 @@ const COMMANDS: readonly Command[] = [
   run,
   status,
   retrieve,
+  rehydrate,
+  restores,
   verify,
   catalog,
   adopt,
   collect,
+  hold,
+  lifecycle,
   demo,
 ];
 
@@ -113,6 +121,7 @@ async function runCommand(command: Command, rest: readonly string[]): Promise<Ex
       print: output.print,
       note: output.note,
       progress: output.progress,
+      ask: output.canAsk ? async (question) => await output.ask(question, interrupt.signal) : null,
       report,
     });
     return code;

@@ -2,6 +2,7 @@
  * Standard output and standard error. Answers go to the one, everything for people alone to the other; a line of
  * progress is drawn on a terminal only, and wiped before anything else is written.
  */
+import { createInterface } from "node:readline";
 import type { Writable } from "node:stream";
 
 const WIPE = "\r\u001b[2K";
@@ -52,6 +53,29 @@ export class Output {
     this.#isProgressShown = true;
     this.#progressAt = now;
   };
+
+  /** Whether there is a person who can be asked. */
+  get canAsk(): boolean {
+    return !this.#json && this.#isTerminal && process.stdin.isTTY;
+  }
+
+  /** True for y and yes, false for anything else, and where the input ends or `signal` aborts. */
+  async ask(question: string, signal: AbortSignal): Promise<boolean> {
+    this.wipe();
+    // Not in raw mode: Ctrl-C stays a signal, which main.ts heeds.
+    const lines = createInterface({ input: process.stdin, terminal: false });
+    try {
+      process.stderr.write(`${question} [y/N] `);
+      return await new Promise<boolean>((resolve) => {
+        lines.once("line", (line) => resolve(/^\s*y(es)?\s*$/i.test(line)));
+        lines.once("close", () => resolve(false));
+        signal.addEventListener("abort", () => resolve(false), { once: true });
+      });
+    } finally {
+      lines.close();
+      process.stdin.pause().unref?.();
+    }
+  }
 
   wipe(): void {
     if (this.#isProgressShown) process.stderr.write(WIPE);

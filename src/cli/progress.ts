@@ -1,6 +1,6 @@
 /** Progress as one line: what was done since the start, stage by stage, and what is under way. */
 import type { Progress } from "../environment.ts";
-import { formatCount } from "./format.ts";
+import { formatCount, formatMinute } from "./format.ts";
 
 type Stage = Progress["stage"];
 
@@ -9,6 +9,7 @@ const DONE: Readonly<Partial<Record<Stage, string>>> = {
   export: "exported",
   seal: "verified",
   prune: "pruned",
+  pack: "packed",
   transition: "cooled",
   delete: "deleted",
   reconcile: "compared",
@@ -23,7 +24,11 @@ export class ProgressLine {
     const { stage, subject, rows } = progress;
     // Segments, not rows: those whose columns are known, and those that can be read already.
     if (stage === "columns") return `looking at columns: ${formatCount(rows)} of ${subject}`;
-    if (stage === "restore") return `restoring: ${formatCount(rows)} of ${subject} are readable`;
+    if (stage === "restore") {
+      const at = progress.nextAt ?? null;
+      const next = at === null ? "" : `, the next at ${formatMinute(at)}`;
+      return `restoring: ${formatCount(rows)} of ${subject} are readable${next}`;
+    }
     if (stage === "journal") return `reading the journal: entry ${formatCount(rows)}`;
     if (stage === "manifests") return `reading manifests: ${formatCount(rows)} of ${subject}`;
     if (stage === "verify") return `verifying: ${formatCount(rows)} of ${subject}`;

@@ -13,9 +13,11 @@ export interface Asked {
 export function verifyText(pipeline: string, result: VerifyResult, { isDeep, sample }: Asked): string[] {
   const { journal, segments, deep, rows, bytes, unverified, superseded, rowsUnknown, pending, findings } =
     result;
+  const { expired } = result;
   if (journal.n === 0n && findings === 0)
     return [`${pipeline}: it has never run, so there is nothing to verify`];
   const kept = [
+    expired > 0 ? `${plural(expired, "segment")} that expired, by the journal` : "",
     superseded > 0 ? `${plural(superseded, "superseded segment")} for \`firnline collect\`` : "",
     rowsUnknown > 0n ? `${plural(rowsUnknown, "row")} that the next run looks for` : "",
     pending > 0 ? `${plural(pending, "decision")} that the next run journals` : "",
@@ -66,7 +68,7 @@ export function collectText(
   result: CollectResult & { spools: number },
   isDryRun: boolean,
 ): string[] {
-  const { removed, waiting, pinned, uploads, foreign, lostRetrievals, spools } = result;
+  const { removed, waiting, pinned, kept, uploads, foreign, lostRetrievals, spools } = result;
   const amount = ({ objects, bytes }: Amount): string =>
     `${plural(objects, "object")}, ${formatBytes(bytes)}`;
   const verb = isDryRun ? "would remove" : "removed";
@@ -76,6 +78,7 @@ export function collectText(
       ? [`  not for long enough: ${amount(waiting)}; they go after the recovery window`]
       : []),
     ...(pinned.objects > 0 ? [`  read by a retrieval: ${amount(pinned)}`] : []),
+    ...(kept.objects > 0 ? [`  under a hold or a lock: ${amount(kept)}`] : []),
     ...(uploads.objects > 0 ? [`  left by killed uploads: ${verb} ${amount(uploads)}`] : []),
     ...(spools > 0 ? [`  left by killed retrievals: ${verb} ${plural(spools, "spool")}`] : []),
     ...(lostRetrievals > 0

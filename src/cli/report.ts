@@ -7,6 +7,7 @@ import { jsonLine } from "./format.ts";
 /** What a table or a policy is refused for, before anything moves. */
 const REFUSALS: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "E_POLICY",
+  "E_BUCKET",
   "E_KEY",
   "E_TYPE",
   "E_RELATION",

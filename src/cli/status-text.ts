@@ -1,9 +1,10 @@
 /** The state of a pipeline: tiers, what waits for a run, leftovers, the last runs. */
 import { type EpochMicros, type EpochMs, formatDay, formatInstant } from "../rows/day.ts";
 import type { SegmentState } from "../segment/state.ts";
-import type { Status } from "../pipeline.ts";
+import type { Status } from "../pipeline-options.ts";
 import { formatBytes, formatCount, formatTable, jsonLine, plural } from "./format.ts";
 import { historyFields } from "./history-text.ts";
+import { holdFields, holdText } from "./hold-text.ts";
 
 export type Tier = "hot" | "warm" | "cold";
 
@@ -61,6 +62,8 @@ export interface Backlog {
   readonly unfinishedSegments: number;
   /** Warm segments whose records are old enough for the cold class. */
   readonly dueForCold: number;
+  /** Segments whose records are older than the policy keeps them. */
+  readonly dueForExpiry: number;
   /** Partitions that are due and stay where they are, with a reason. */
   readonly held: number;
 }
@@ -69,10 +72,14 @@ export function backlogOf({ plan }: Status): Backlog {
   const fresh = plan.steps.filter(({ segment }) => segment === null);
   const begun = plan.steps.filter(({ segment }) => segment !== null);
   const isCooling = (step: (typeof begun)[number]): boolean => step.stages[0] === "transition";
+  const isExpiring = (step: (typeof begun)[number]): boolean => step.stages[0] === "expire";
+  const isLate = (step: (typeof begun)[number]): boolean =>
+    !isCooling(step) && !isExpiring(step) && step.stages[0] !== "lock";
   return {
     overdueDays: new Set(fresh.map(({ day }) => day)).size,
-    unfinishedSegments: begun.filter((step) => !isCooling(step)).length,
+    unfinishedSegments: begun.filter(isLate).length,
     dueForCold: begun.filter(isCooling).length,
+    dueForExpiry: begun.filter(isExpiring).length,
     held: plan.held.length,
   };
 }
@@ -87,6 +94,8 @@ export function statusJson(status: Status): string {
     tiers: tiersOf(status),
     ...backlogOf(status),
     leftovers: census.leftovers,
+    expired: expiredOf(status),
+    holds: status.holds.map(holdFields),
     runs: status.runs.map((run) => ({
       ...run,
       asOf: formatInstant(run.asOf),
@@ -114,6 +123,7 @@ export function statusText(status: Status): string[] {
       (line) => `  ${line}`,
     ),
     ...backlogText(backlogOf(status)),
+    ...keepingText(status),
     ...leftovers.map(
       ([kind, count]) =>
         `  leftover: ${plural(count, "row")} with ${LEFTOVER[kind]}; no stage ever moves them`,
@@ -122,17 +132,37 @@ export function statusText(status: Status): string[] {
   ];
 }
 
-function backlogText({ overdueDays, unfinishedSegments, dueForCold, held }: Backlog): string[] {
+function backlogText({ overdueDays, unfinishedSegments, dueForCold, dueForExpiry, held }: Backlog): string[] {
   const waiting = [
     overdueDays > 0 ? `${plural(overdueDays, "day")} to move` : "",
     unfinishedSegments > 0 ? `${plural(unfinishedSegments, "segment")} to finish` : "",
     dueForCold > 0 ? `${plural(dueForCold, "segment")} to cool down` : "",
+    dueForExpiry > 0 ? `${plural(dueForExpiry, "segment")} to expire` : "",
   ].filter((part) => part !== "");
   return [
     waiting.length === 0
       ? "  overdue: nothing"
       : `  overdue: ${waiting.join(", ")}; the next run does it, \`firnline plan\` says how`,
     ...(held === 0 ? [] : [`  held back: ${plural(held, "partition")}; \`firnline plan\` says why`]),
+  ];
+}
+
+/** What the policy let go of, over all of the pipeline's time. */
+export function expiredOf({ totals }: Pick<Status, "totals">): { segments: number; rows: bigint } {
+  const gone = totals.filter(({ state }) => state === "expiring" || state === "expired");
+  return {
+    segments: gone.reduce((sum, { segments }) => sum + segments, 0),
+    rows: gone.reduce((sum, { rows }) => sum + rows, 0n),
+  };
+}
+
+function keepingText(status: Status): string[] {
+  const { rows, segments } = expiredOf(status);
+  return [
+    ...status.holds.map((hold) => `  ${holdText(hold)}`),
+    ...(segments === 0
+      ? []
+      : [`  expired: ${plural(rows, "row")} of ${plural(segments, "segment")}, by policy`]),
   ];
 }
 
@@ -148,6 +178,7 @@ const DONE = {
   pruned: "pruned",
   deleted: "deleted",
   cooled: "cooled",
+  expired: "expired",
   drift: "drifted chunks",
 } as const;
 

@@ -9,7 +9,8 @@ import { dayOf, type EpochMicros, type EpochMs } from "../rows/day.ts";
 import { classPrices, type Money, perGb, perThousand, type PriceList, storageCost } from "./cost.ts";
 import { type DurationWarning, durationWarnings } from "./minimum-durations.ts";
 import { type PackingDecision, packingDecisions } from "./packing.ts";
-import type { Step } from "./step.ts";
+import type { Policy } from "../policy/policy.ts";
+import type { Stage, Step } from "./step.ts";
 import {
   type ArchiveRatio,
   archiveRatio,
@@ -111,7 +112,7 @@ export function estimate(given: EstimateInput): Estimate {
     tiers,
     before: sum("before"),
     after: sum("after"),
-    move: moveCost(plan.steps, objects, prices),
+    move: moveCost(input.policy, plan.steps, objects, prices),
     duration: durationOf(plan.steps, runs),
     warnings: prices === null ? [] : durationWarnings(input.policy, plan.asOf, objects, prices),
     packing: packingDecisions(input, objects, prices),
@@ -164,10 +165,12 @@ function unpricedOf(tiers: readonly TierEstimate[], prices: PriceList | null): s
 
 /**
  * Requests of each stage: an export writes the object; a seal reads it back and writes the manifest and a journal entry;
- * a rewrite does both; a prune or a drop reads the manifest, looks at the object and writes two entries; a transition looks twice and writes one; rows
- * that are deleted only are one entry a day. The run's own entry comes first.
+ * a rewrite does both, and so does a pack, which reads each of its objects and their manifests; a prune or a drop reads the manifest, looks at the object and writes two entries; a transition looks
+ * twice and writes one, and where a rule of the bucket makes it there are a tag and an entry about it besides; rows that are
+ * deleted only are one entry a day. The run's own entry comes first.
  */
 function moveCost(
+  policy: Policy,
   steps: readonly Step[],
   objects: readonly StepObjects[],
   prices: PriceList | null,
@@ -183,18 +186,23 @@ function moveCost(
   };
   if (steps.length > 0) count({ writes: 1n });
   for (const { stages } of steps) if (stages.includes("delete")) count({ writes: 1n });
-  for (const { step, objects: made, goesTo, storageClass } of objects) {
+  // Two heads and two listings, and two entries; to delete costs nothing.
+  for (const { stages } of steps) if (stages.includes("expire")) count({ writes: 4n, reads: 2n });
+  for (const { step, objects: made, goesTo, packed, storageClass } of objects) {
     const { stages } = step;
-    if (stages.includes("export") || stages.includes("rewrite")) {
+    if (["export", "rewrite", "pack"].some((stage) => stages.includes(stage as Stage))) {
       writes += made;
       newObjects += made;
       const own = prices === null ? null : classPrices(prices, storageClass);
       if (own !== null) cost += perThousand(made, own.perThousandWrites);
     }
-    if (stages.includes("seal") || stages.includes("rewrite")) count({ writes: 2n * made, reads: 3n * made });
+    const isSealed = ["seal", "rewrite", "pack"].some((stage) => stages.includes(stage as Stage));
+    if (isSealed) count({ writes: 2n * made, reads: 3n * made });
+    count({ reads: 2n * BigInt(packed.length) });
     if (stages.includes("prune") || stages.includes("drop")) count({ writes: 2n * made, reads: 2n * made });
     if (goesTo === null) continue;
-    count({ writes: made, reads: 2n * made });
+    const isTagged = policy.cold?.transition === "lifecycle";
+    count(isTagged ? { writes: 3n * made, reads: 3n * made } : { writes: made, reads: 2n * made });
     transitions += made;
     const cold = prices === null ? null : classPrices(prices, goesTo);
     if (cold !== null) cost += perThousand(made, cold.perThousandTransitions);

@@ -6,7 +6,8 @@
 import { dueDay } from "../policy/ages.ts";
 import { addDays, type DayUtc, dayOf, type EpochMicros } from "../rows/day.ts";
 import { type LeafName, partitionId } from "../segment/partition-key.ts";
-import { leafReasonFor } from "./reasons.ts";
+import { holdOver, type PlannedHold } from "./holds.ts";
+import { keepingReasonFor, leafReasonFor } from "./reasons.ts";
 import type { Held, PlanInput, PlannedLeaf, Step } from "./step.ts";
 
 /** How archived rows leave the table. */
@@ -21,6 +22,8 @@ export class LeafPlan {
   readonly #input: PlanInput;
   readonly #leaves: ReadonlyMap<string, PlannedLeaf>;
   readonly #quarantined: ReadonlySet<string>;
+  /** With rows of delete-only rules that a hold keeps: nothing else has them. */
+  readonly #kept: ReadonlyMap<string, PlannedHold>;
   /** How long the rule keeps its rows hot that keeps them longest: archived or not, they are in the same leaves. */
   readonly #daysLongest: number;
 
@@ -34,6 +37,7 @@ export class LeafPlan {
         isStuck && leaf !== null && rowsQuarantined > 0n ? [leaf.oid] : [],
       ),
     );
+    this.#kept = keptLeaves(input);
   }
 
   /** For rows that are due, and for archived ones that are still in the table. */
@@ -47,8 +51,14 @@ export class LeafPlan {
     if (obstacle === null) {
       const isDue = this.#isDue(planned);
       const isStuck = this.#quarantined.has(planned.leaf.oid);
-      const reason = isDue && isStuck ? leafReasonFor.quarantined(planned.leaf) : this.#reasonOf(planned);
-      return { by: "leaf", drops: isDue && !isStuck, reason };
+      const kept = this.#kept.get(planned.leaf.oid);
+      const reason =
+        isDue && kept !== undefined
+          ? keepingReasonFor.leafHeld(planned.leaf, kept)
+          : isDue && isStuck
+            ? leafReasonFor.quarantined(planned.leaf)
+            : this.#reasonOf(planned);
+      return { by: "leaf", drops: isDue && !isStuck && kept === undefined, reason };
     }
     if (hasKey && policy.prune === "auto") return { by: "rows", because: obstacle };
     return { by: "nothing", reason: leafReasonFor.stays(planned.leaf, obstacle, hasKey) };
@@ -123,4 +133,15 @@ function lastDay({ range }: PlannedLeaf): DayUtc {
 function obstacleOf({ range, canDrop }: PlannedLeaf): string | null {
   if (range === null) return leafReasonFor.unbounded;
   return canDrop ? null : leafReasonFor.notOwned;
+}
+
+/** Rows that come after this look are seen again, under lock, before the leaf is dropped. */
+function keptLeaves({ catalog, inventory, policy }: PlanInput): ReadonlyMap<string, PlannedHold> {
+  const kept = new Map<string, PlannedHold>();
+  const deleted = new Set(policy.rules.flatMap(({ archive, name }) => (archive ? [] : [name])));
+  for (const { day, leaf, rows, rule } of inventory.partitions) {
+    const hold = rows > 0n && deleted.has(rule) ? holdOver(catalog.holds, day, day) : null;
+    if (leaf !== null && hold !== null) kept.set(leaf.oid, hold);
+  }
+  return kept;
 }

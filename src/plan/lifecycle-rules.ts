@@ -148,7 +148,8 @@ function coldRule(policy: Policy, ID: string, Prefix: string): LifecycleRule[] {
   ];
 }
 
-function daysUntil(storageClass: StorageClass): number {
+/** Days of an object's age before which S3 does not move it. */
+export function daysUntil(storageClass: StorageClass): number {
   return storageClass === "STANDARD_IA" ? IA_DAYS_MIN : 0;
 }
 
@@ -160,5 +161,6 @@ function sizeFilter({ archive, cold }: Policy): { ObjectSizeGreaterThan?: number
   const least = cold?.objectBytesMin ?? null;
   const isAws = archive.endpoint === null || /\.amazonaws\.com(?:\.cn)?(?::\d+)?$/.test(archive.endpoint);
   if (least === null || least >= MOVED_BYTES_MIN || !isAws) return {};
-  return { ObjectSizeGreaterThan: least > 0n ? Number(least) - 1 : 0 };
+  // Not 0, which Terraform's provider takes for no size at all.
+  return { ObjectSizeGreaterThan: Math.max(1, Number(least) - 1) };
 }

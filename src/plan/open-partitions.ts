@@ -23,7 +23,8 @@ export function openPartitions(input: PlanInput): Map<string, OpenPartition> {
   for (const segment of input.catalog.unfinished) {
     const { state, replaces, rowsUnpruned, rowsQuarantined, rowsUnknown } = segment;
     // These are given up, or left the table long ago.
-    if (state === "exporting" || state === "cooling" || (state === "uploaded" && replaces)) continue;
+    const isGone = state === "cooling" || state === "expiring";
+    if (state === "exporting" || isGone || (state === "uploaded" && replaces)) continue;
     const before = open.get(idOf(segment));
     open.set(idOf(segment), {
       rows: (before?.rows ?? 0n) + rowsUnpruned,

@@ -2,7 +2,7 @@
 import type { PlannedSegment } from "./step.ts";
 
 /** Oldest day first, whatever order the catalog tells them in. */
-export const inOrder = (segments: readonly PlannedSegment[]): PlannedSegment[] =>
+export const inOrder = <T extends PlannedSegment>(segments: readonly T[]): T[] =>
   segments.toSorted(
     (left, right) => left.dayFrom - right.dayFrom || compareText(left.segment, right.segment),
   );

@@ -1,9 +1,10 @@
 /**
- * What packing would give: objects that are too small for the cold class stay warm one by one, but a rule's month of
- * them may be large enough as one object. This says what would be packed and whether it would pay; it packs nothing.
+ * Packing: objects that are too small for the cold class stay warm one by one, but a rule's month of them may be large
+ * enough as one object. What is packed depends on sizes alone; whether that saves money is told beside it.
  */
 import { dueDayWarm } from "../policy/ages.ts";
-import { addDays, civilFromDay, dayFromCivil, type DayUtc, formatDay } from "../rows/day.ts";
+import { addDays, civilFromDay, dayFromCivil, type DayUtc } from "../rows/day.ts";
+import { monthOf } from "../segment/archive-keys.ts";
 import {
   classPrices,
   type Money,
@@ -12,14 +13,16 @@ import {
   SMALL_OBJECT_BYTES,
   storageCost,
 } from "./cost.ts";
-import type { PlanInput } from "./step.ts";
+import { compareText } from "./order.ts";
+import type { PlanInput, PlannedSegment } from "./step.ts";
 import type { StepObjects } from "./stored.ts";
 
 /**
- * `pays`: one object that goes cold. `too-small`: even together they are below the smallest size, and stay warm.
- * `not-over`: days of that month are still to come. `costs-more`: the requests cost more than a year of it saves.
+ * `pays`: one object that goes cold. `costs-more`: it does, and the requests cost more than a year of it saves.
+ * `too-small`: even together they are below the smallest size, and stay warm. `not-over`: days of that month are still to
+ * come.
  */
-export type PackingVerdict = "pays" | "too-small" | "not-over" | "costs-more";
+export type PackingVerdict = "pays" | "costs-more" | "too-small" | "not-over";
 
 export interface PackingDecision {
   readonly rule: string;
@@ -34,66 +37,116 @@ export interface PackingDecision {
   readonly once: Money | null;
 }
 
-const MONTHS_TO_PAY = 12n;
-
-interface Pile {
+/** Small objects of one rule, month and shape. */
+export interface Pile {
   readonly rule: string;
+  /** Of the month. */
   readonly lastDay: DayUtc;
-  objects: bigint;
-  rows: bigint;
-  bytes: bigint;
+  /** Those that are there. */
+  readonly segments: readonly PlannedSegment[];
+  readonly objects: bigint;
+  readonly rows: bigint;
+  readonly bytes: bigint;
 }
 
-/** One decision for each rule's month that has small objects due for the cold class, oldest month first. */
+const MONTHS_TO_PAY = 12n;
+
+/** Oldest month first. What an older version uploaded has no shape, and is a pile of its own. */
+export function smallPiles(segments: readonly PlannedSegment[]): Pile[] {
+  return new Piles(segments).all;
+}
+
+export function packingVerdict(input: PlanInput, pile: Pile): Exclude<PackingVerdict, "costs-more"> {
+  const { bytes, lastDay, objects } = pile;
+  const rule = input.policy.rules.find(({ name }) => name === pile.rule);
+  const dueDay = rule === undefined ? null : dueDayWarm(rule, input.asOf);
+  if (dueDay === null || lastDay > dueDay) return "not-over";
+  return objects > 1n && bytes >= bytesMinOf(input) ? "pays" : "too-small";
+}
+
+/**
+ * One decision for each pile, oldest month first: of what is there and due, and of what this plan makes. These are packed by
+ * the same run, once they are there.
+ */
 export function packingDecisions(
   input: PlanInput,
   steps: readonly StepObjects[],
   prices: PriceList | null,
 ): PackingDecision[] {
-  const { cold } = input.policy;
-  if (cold === null) return [];
-  const bytesMin = cold.objectBytesMin ?? input.coldBytesMin;
+  if (input.policy.cold === null) return [];
   const dueDays = new Map(input.policy.rules.map((rule) => [rule.name, dueDayWarm(rule, input.asOf)]));
-  const piles = new Map<string, Pile>();
-  const add = (rule: string, day: DayUtc, objects: bigint, rows: bigint, bytes: bigint): void => {
-    const lastDay = monthEnd(day);
-    const key = `${lastDay} ${rule}`;
-    const pile = piles.get(key) ?? { rule, lastDay, objects: 0n, rows: 0n, bytes: 0n };
-    pile.objects += objects;
-    pile.rows += rows;
-    pile.bytes += bytes;
-    piles.set(key, pile);
-  };
-  for (const { rule, dayFrom, dayTo, rows, object } of input.catalog.dueForCold) {
-    const dueDay = dueDays.get(rule) ?? null;
-    const bytes = object?.bytes ?? 0n;
-    if (dueDay !== null && dayTo <= dueDay && bytes < bytesMin) add(rule, dayFrom, 1n, rows, bytes);
-  }
-  for (const { step, objects, bytes, isTooSmall } of steps) {
-    if (isTooSmall) add(step.rule, step.day, objects, step.rows, bytes);
-  }
-  return [...piles.values()]
-    .sort((left, right) => left.lastDay - right.lastDay || (left.rule < right.rule ? -1 : 1))
-    .map((pile) => decide(input, pile, bytesMin, dueDays.get(pile.rule) ?? null, prices));
+  const bytesMin = bytesMinOf(input);
+  const piles = new Piles(
+    input.catalog.dueForCold.filter(
+      ({ dayTo, object, rule }) =>
+        (object?.bytes ?? 0n) < bytesMin && dayTo <= (dueDays.get(rule) ?? -Infinity),
+    ),
+  );
+  for (const one of steps) if (one.isTooSmall && one.step.packs === undefined) piles.addNew(one);
+  return piles.all.map((pile) => {
+    const { rule, lastDay, objects, rows, bytes } = pile;
+    const money = prices === null ? null : packingCost(input, pile, prices);
+    const bySize = packingVerdict(input, pile);
+    const isDear = bySize === "pays" && money !== null && money.saving * MONTHS_TO_PAY < money.once;
+    const verdict = isDear ? "costs-more" : bySize;
+    const { saving = null, once = null } = money ?? {};
+    return { rule, month: monthOf(lastDay), objects, rows, bytes, verdict, saving, once };
+  });
 }
 
-function decide(
-  input: PlanInput,
-  pile: Pile,
-  bytesMin: bigint,
-  dueDay: DayUtc | null,
-  prices: PriceList | null,
-): PackingDecision {
-  const { rule, lastDay, objects, rows, bytes } = pile;
-  const month = formatDay(lastDay).slice(0, 7);
-  const money = prices === null ? null : packingCost(input, pile, prices);
-  const verdict = (): PackingVerdict => {
-    if (dueDay === null || lastDay > dueDay) return "not-over";
-    if (bytes < bytesMin) return "too-small";
-    return money === null || money.saving * MONTHS_TO_PAY >= money.once ? "pays" : "costs-more";
-  };
-  const { saving = null, once = null } = money ?? {};
-  return { rule, month, objects, rows, bytes, verdict: verdict(), saving, once };
+const bytesMinOf = ({ coldBytesMin, policy }: PlanInput): bigint =>
+  policy.cold?.objectBytesMin ?? coldBytesMin;
+
+/** A pile that may be added to. */
+interface Growing extends Pile {
+  segments: PlannedSegment[];
+  objects: bigint;
+  rows: bigint;
+  bytes: bigint;
+}
+
+class Piles {
+  readonly #piles = new Map<string, Growing>();
+  /** By rule and month: the pile that was begun first. */
+  readonly #first = new Map<string, Growing>();
+
+  constructor(segments: readonly PlannedSegment[]) {
+    for (const segment of segments) {
+      const { dayFrom, object, rows, rule, shape = null } = segment;
+      const pile = this.#pile(dayFrom, rule, shape ?? segment.segment);
+      pile.segments.push(segment);
+      add(pile, { objects: 1n, rows, bytes: object?.bytes ?? 0n });
+    }
+  }
+
+  get all(): Pile[] {
+    return [...this.#piles.values()].sort(
+      (left, right) => left.lastDay - right.lastDay || compareText(left.rule, right.rule),
+    );
+  }
+
+  /** Nobody knows its shape yet: mostly that of the others of its month. */
+  addNew({ step: { day, rows, rule }, objects, bytes }: StepObjects): void {
+    const first = this.#first.get(`${monthEnd(day)} ${rule}`);
+    add(first ?? this.#pile(day, rule, ""), { objects, rows, bytes });
+  }
+
+  #pile(day: DayUtc, rule: string, shape: string): Growing {
+    const lastDay = monthEnd(day);
+    const month = `${lastDay} ${rule}`;
+    const known = this.#piles.get(`${month} ${shape}`);
+    if (known !== undefined) return known;
+    const pile = { rule, lastDay, segments: [], objects: 0n, rows: 0n, bytes: 0n };
+    this.#piles.set(`${month} ${shape}`, pile);
+    if (!this.#first.has(month)) this.#first.set(month, pile);
+    return pile;
+  }
+}
+
+function add(pile: Growing, { objects, rows, bytes }: Pick<Pile, "objects" | "rows" | "bytes">): void {
+  pile.objects += objects;
+  pile.rows += rows;
+  pile.bytes += bytes;
 }
 
 /** Each object is read once, and one is written, sealed and moved. */

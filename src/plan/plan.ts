@@ -11,16 +11,26 @@ import type { DayUtc, EpochMicros } from "../rows/day.ts";
 import { partitionId, type PartitionKey } from "../segment/partition-key.ts";
 import type { SegmentState } from "../segment/state.ts";
 import { blockersFor } from "./blockers.ts";
+import { cool, isDueForCold, isWaiting, waitingForRule } from "./cooling.ts";
+import { isPastKeeping, planKeeping } from "./expiry.ts";
+import { holdOver } from "./holds.ts";
 import { LeafPlan, type Way } from "./leaves.ts";
 import { emptied, idOf, isExportedAnew, openPartitions, quarantined } from "./open-partitions.ts";
 import { compareText, inOrder } from "./order.ts";
-import { reasonFor } from "./reasons.ts";
+import { keepingReasonFor, reasonFor } from "./reasons.ts";
 import type { Held, Plan, PlanInput, PlannedSegment, Stage, Step } from "./step.ts";
 
-export function makePlan(input: PlanInput): Plan {
+export function makePlan(given: PlanInput): Plan {
+  const { input, ...keeping } = planKeeping(given);
   const open = openPartitions(input);
   const leaves = new LeafPlan(input);
-  const held: Held[] = [...keptHot(input), ...quarantined(input, open), ...leaves.held()];
+  const held: Held[] = [
+    ...keptHot(input),
+    ...quarantined(input, open),
+    ...leaves.held(),
+    ...waitingForRule(input),
+    ...keeping.held,
+  ];
   const unfinished = inOrder(input.catalog.unfinished);
   const archived = new Set(input.catalog.archived.map(partitionId));
   const moved: Step[] = [];
@@ -32,6 +42,12 @@ export function makePlan(input: PlanInput): Plan {
     };
     if (!ruleOf.archive && input.policy.prune === "off") {
       hold(reasonFor.pruneOff);
+      continue;
+    }
+    // Rows of a delete-only rule are nowhere else; all others are kept in the archive.
+    const kept = ruleOf.archive ? null : holdOver(input.catalog.holds, day, day);
+    if (kept !== null) {
+      hold(keepingReasonFor.deleteHeld(kept));
       continue;
     }
     const way = ruleOf.archive ? leaves.wayOf(leaf, rule) : null;
@@ -49,7 +65,9 @@ export function makePlan(input: PlanInput): Plan {
       else if (more > 0n) hold(reasonFor.lateWhileBusy(more), more);
       continue;
     }
-    const late = archived.has(partitionId(partition));
+    // A packed segment is of no single leaf.
+    const late =
+      archived.has(partitionId(partition)) || archived.has(partitionId({ ...partition, leaf: null }));
     const reason = isReplaced
       ? reasonFor.exportedAnew(rows, before?.rows ?? 0n, before?.isRetried === true)
       : late
@@ -58,7 +76,9 @@ export function makePlan(input: PlanInput): Plan {
     const bytes = rows * BigInt(input.inventory.rowBytes);
     const stages = stagesFor(input, ruleOf, day, way);
     if (isReplaced) replaced.add(partitionId(partition));
-    moved.push({ stages, leaf, rule, day, replaces: isReplaced, segment: null, rows, bytes, reason });
+    const more = isPastKeeping(ruleOf, day, input.asOf) ? pastKeeping(input, ruleOf) : "";
+    const why = `${reason}${more}`;
+    moved.push({ stages, leaf, rule, day, replaces: isReplaced, segment: null, rows, bytes, reason: why });
   }
   for (const segment of emptied(input, open)) {
     const { leaf, rule, dayFrom: day } = segment;
@@ -76,7 +96,7 @@ export function makePlan(input: PlanInput): Plan {
   const cooled = cool(input, held);
   // A sealed segment of an archive-only pipeline, or one that waits for its leaf, has nothing left to do.
   const hot = [...resumed.filter((step) => step.stages.length > 0), ...moved];
-  const steps = [...hot, ...leaves.drained(hot), ...rewritten, ...cooled];
+  const steps = [...hot, ...leaves.drained(hot), ...rewritten, ...cooled, ...keeping.steps];
   return { asOf: input.asOf, steps, held, blockers: blockersFor(input, moved) };
 }
 
@@ -105,11 +125,8 @@ function due(input: PlanInput): DuePartition[] {
     .sort(byDay);
 }
 
-function isDueForCold(input: PlanInput, rule: Rule | undefined, dayTo: DayUtc): boolean {
-  if (rule === undefined || input.policy.cold === null) return false;
-  const last = dueDayWarm(rule, input.asOf);
-  return last !== null && dayTo <= last;
-}
+const pastKeeping = ({ policy }: PlanInput, { coldDays }: Rule): string =>
+  keepingReasonFor.pastKeeping(coldDays as number, policy.archive.recoveryDays);
 
 function stagesFor(input: PlanInput, rule: Rule, day: DayUtc, way: Way | null): Stage[] {
   if (!rule.archive) return ["delete"];
@@ -139,7 +156,7 @@ function resume(input: PlanInput, segment: PlannedSegment, way: Way): Step {
     sealed: known,
     pruning: known,
     warm: [],
-    cooling: ["transition"],
+    cooling: isWaiting(input, segment) ? [] : ["transition"],
     cold: [],
     expiring: ["expire"],
     expired: [],
@@ -196,47 +213,11 @@ function keptHot(input: PlanInput): Held[] {
   if (input.policy.prune === "off") return [];
   return inOrder(input.catalog.unfinished).flatMap((segment) => {
     const rule = input.policy.rules.find(({ name }) => name === segment.rule);
-    const isOpen = segment.state !== "exporting" && segment.state !== "cooling";
+    const isOpen = !["exporting", "cooling", "expiring"].includes(segment.state);
     if (!isOpen || rule === undefined || !isKeptHot(input, rule, segment.dayTo)) return [];
     const { leaf, rule: name, dayFrom: day, rowsUnpruned: rows } = segment;
     return [{ leaf, rule: name, day, rows, reason: reasonFor.keptHot(rule.hotDays), needsPerson: false }];
   });
-}
-
-function cool(input: PlanInput, held: Held[]): Step[] {
-  const { cold } = input.policy;
-  if (cold === null) return [];
-  const bytesMin = cold.objectBytesMin ?? input.coldBytesMin;
-  const steps: Step[] = [];
-  for (const segment of inOrder(input.catalog.dueForCold)) {
-    const rule = input.policy.rules.find(({ name }) => name === segment.rule);
-    const { leaf, rule: name, dayFrom: day, rows } = segment;
-    const bytes = segment.object?.bytes ?? 0n;
-    const hold = (reason: string): void => {
-      held.push({ leaf, rule: name, day, rows, reason, needsPerson: false });
-    };
-    if (rule === undefined) {
-      // Kept longer, never shorter: the rule that said when to cool it is gone from the file.
-      hold(reasonFor.ruleGone(name));
-    } else if (isDueForCold(input, rule, segment.dayTo)) {
-      if (bytes < bytesMin) hold(reasonFor.tooSmall(bytes, bytesMin));
-      else {
-        const reason = reasonFor.cool(rule.warmDays, segment.dayTo, input.asOf, cold.storageClass);
-        steps.push({
-          stages: ["transition"],
-          leaf,
-          rule: name,
-          day,
-          replaces: false,
-          segment: segment.segment,
-          rows,
-          bytes,
-          reason,
-        });
-      }
-    }
-  }
-  return steps;
 }
 
 /** The last day that any rule lets go of, to know how far the inventory must look. */

@@ -1,8 +1,9 @@
 /** Why a step is in the plan, or why it is not, in words for the person who reads `plan` at night. */
 import type { DayUtc, EpochMicros } from "../rows/day.ts";
-import { dayOf, formatDay } from "../rows/day.ts";
+import { dayOf, type EpochMs, formatDay, microsFromMs } from "../rows/day.ts";
 import type { LeafName } from "../segment/partition-key.ts";
 import type { SegmentState } from "../segment/state.ts";
+import type { PlannedHold } from "./holds.ts";
 
 const days = (count: number): string => `${count} ${count === 1 ? "day" : "days"}`;
 const rows = (count: bigint): string => `${count} ${count === 1n ? "row" : "rows"}`;
@@ -46,6 +47,16 @@ export const reasonFor = {
     `${ended(day, asOf)}, warm keeps ${days(keepDays)}; to ${storageClass}`,
   tooSmall: (bytes: bigint, bytesMin: bigint): string =>
     `stays warm: ${bytes} bytes are fewer than the ${bytesMin} that a cold class pays for`,
+  waiting: (taggedDays: number): string =>
+    `tagged ${taggedDays === 0 ? "today" : `${days(taggedDays)} ago`}; the bucket's rule has not moved it yet`,
+  stuck: (taggedDays: number): string =>
+    `tagged ${days(taggedDays)} ago, and the bucket's rule has not moved it: look at \`firnline lifecycle check\``,
+  nowhere: "it was on its way to the cold class, and the policy has none any more",
+  pack: (bytes: bigint, storageClass: string): string =>
+    `its month's objects are too small for ${storageClass} one by one, and go as one of ${bytes} bytes`,
+  monthNotOver: "; packed with the others once all of its month is due",
+  monthTooSmall: (bytes: bigint): string =>
+    `, and all that are left of its month are ${bytes} bytes together`,
   ruleGone: (rule: string): string => `stays warm: rule ${rule} is not in the policy any more`,
 } as const;
 
@@ -67,4 +78,36 @@ export const leafReasonFor = {
   unbounded: "its bounds do not say which days it holds",
   notOwned: "this role does not own it and its parent",
   byRows: (obstacle: string): string => `row by row, as its leaf cannot be dropped: ${obstacle}`,
+} as const;
+
+const onDay = (instant: EpochMicros): string => formatDay(dayOf(instant));
+/** As much of the id as names it: `hold release` takes it so too. */
+const named = ({ hold, reason }: PlannedHold): string => `hold ${hold.slice(0, 8)}: ${reason}`;
+
+/** The same about what the archive lets go of, and what keeps it. */
+export const keepingReasonFor = {
+  expire: (keepDays: number, day: DayUtc, asOf: EpochMicros): string =>
+    `${ended(day, asOf)}, cold keeps ${days(keepDays)}`,
+  ruleGone: (rule: string): string =>
+    `does not expire: rule ${rule} is not in the policy any more, and it keeps its last retention`,
+  ruleChanged: (rule: string): string =>
+    `does not expire: rule ${rule} archives nothing any more, and says nothing of what it archived`,
+  hold: (hold: PlannedHold): string => `does not expire, by ${named(hold)}`,
+  late: (archived: EpochMicros, until: EpochMicros): string =>
+    `came late: it was archived on ${onDay(archived)}, when it should have expired already; expires on ${onDay(until)}`,
+  locked: (until: EpochMs): string =>
+    `does not expire: its object is locked until ${onDay(microsFromMs(until))}`,
+  lockedObject: (key: string, until: string): string =>
+    `does not expire: ${key} is locked until ${until.slice(0, 19)}Z`,
+  legalHold: (key: string): string => `does not expire: a legal hold is on ${key}`,
+  read: "does not expire yet: a retrieval reads it",
+  lock: (keepDays: number, until: DayUtc): string =>
+    `its objects are to be locked until ${formatDay(until)}, ${days(keepDays)} after its last day`,
+  putHold: (hold: PlannedHold): string => `a legal hold goes on its objects, by ${named(hold)}`,
+  takeHold: "no hold has its days any more: the legal hold comes off its objects",
+  deleteHeld: (hold: PlannedHold): string => `not deleted, by ${named(hold)}`,
+  leafHeld: (leaf: LeafName, hold: PlannedHold): string =>
+    `waits for its leaf ${leafText(leaf)}, which has rows that are not deleted, by ${named(hold)}`,
+  pastKeeping: (keepDays: number, recoveryDays: number): string =>
+    `; older than cold keeps (${days(keepDays)}), so it expires ${days(recoveryDays)} after it is archived`,
 } as const;

@@ -1,9 +1,10 @@
 /** What goes into a plan, and what comes out of it. */
 import type { FirnlineError } from "../errors.ts";
 import type { Policy } from "../policy/policy.ts";
-import type { DayUtc, EpochMicros } from "../rows/day.ts";
+import type { DayUtc, EpochMicros, EpochMs } from "../rows/day.ts";
 import type { LeafName, PartitionKey } from "../segment/partition-key.ts";
 import type { SegmentState } from "../segment/state.ts";
+import type { PlannedHold } from "./holds.ts";
 
 export type Stage =
   | "abandon"
@@ -13,8 +14,10 @@ export type Stage =
   | "prune"
   | "drop"
   | "rewrite"
+  | "pack"
   | "transition"
   | "expire"
+  | "lock"
   | "delete";
 
 export interface Step {
@@ -28,6 +31,8 @@ export interface Step {
   readonly replaces: boolean;
   /** The segment that is taken up again; null for rows that are not in any segment yet. */
   readonly segment: string | null;
+  /** The segments that become one. */
+  readonly packs?: readonly string[];
   readonly rows: bigint;
   /** Estimated bytes in the table for rows that leave it, else the bytes of the object. */
   readonly bytes: bigint;
@@ -67,6 +72,21 @@ export interface PlannedSegment {
   readonly rowsQuarantined: bigint;
   readonly rowsUnknown: bigint;
   readonly object: { readonly bytes: bigint } | null;
+  /** When its object was tagged for the bucket's rule to move it. */
+  readonly taggedAt?: EpochMs | null;
+  /** Segments of one shape can be packed into one; null where it is not known. */
+  readonly shape?: string | null;
+}
+
+/** What the plan needs to know of a wholly pruned segment that may expire, or that is to be locked. */
+export interface KeptSegment extends PlannedSegment {
+  /** What ages were counted from when it was archived; null where nobody knows. */
+  readonly archivedAsOf: EpochMicros | null;
+  /** Its Object Lock, and whether a legal hold is on it, as far as the catalog knows. */
+  readonly lock: { readonly until: EpochMs } | null;
+  readonly isHeld: boolean;
+  /** Whether a retrieval reads it. */
+  readonly isRead: boolean;
 }
 
 /** What the plan needs to know of a leaf. */
@@ -97,9 +117,19 @@ export interface PlanInput {
     readonly dueForCold: readonly PlannedSegment[];
     readonly archived: readonly PartitionKey[];
     readonly everMoved: boolean;
+    /** Wholly pruned segments that are old enough to expire by any rule. */
+    readonly dueForExpiry?: readonly KeptSegment[];
+    /** Segments whose lock is too short, or whose legal hold is not what the holds want. */
+    readonly unprotected?: readonly KeptSegment[];
+    /** In force, oldest first. */
+    readonly holds?: readonly PlannedHold[];
   };
   /** Smallest object that is worth a cold class in this store, unless the policy says another. */
   readonly coldBytesMin: bigint;
+  /** Tagged segments that the store was asked for, and that the bucket's rule has not moved yet. */
+  readonly waiting?: ReadonlySet<string>;
+  /** The wall clock, which they wait by; `asOf` unless said otherwise. */
+  readonly now?: EpochMicros;
   /** `--backfill`: a first run may move more than `FIRST_RUN_DAYS_MAX` days. */
   readonly backfill: boolean;
   /** The policy as last applied and journaled; null before the first run. */

@@ -90,6 +90,8 @@ export interface StepObjects {
   readonly storageClass: string;
   /** Old enough for the cold class, and kept warm for being smaller than it pays for. */
   readonly isTooSmall: boolean;
+  /** What they are made of, and take the place of. */
+  readonly packed: readonly StoredGroup[];
 }
 
 /** The objects of each step that has any, in the order of the plan. */
@@ -99,6 +101,7 @@ export function stepObjects(given: StoredInput, ratio: ArchiveRatio): StepObject
   const bytesMin = policy.cold?.objectBytesMin ?? input.coldBytesMin;
   const known = segmentsById(input);
   return plan.steps.flatMap((step): StepObjects[] => {
+    if (step.packs !== undefined) return [packedObject(policy, step, known)];
     const isNew = step.stages.includes("export");
     // Rows that are gone are given up in the journal alone.
     if (isNew && step.rows === 0n) return [];
@@ -119,9 +122,32 @@ export function stepObjects(given: StoredInput, ratio: ArchiveRatio): StepObject
         isSmall: bytes / objects < SMALL_OBJECT_BYTES,
         goesTo: isDue && !isTooSmall ? coldClass(policy) : null,
         storageClass: segment?.storageClass ?? policy.warm.storageClass,
+        packed: [],
       },
     ];
   });
+}
+
+/** As large as its parts together: what a footer each takes is saved, and hardly counts. */
+function packedObject(policy: Policy, step: Step, known: ReadonlyMap<string, KnownSegment>): StepObjects {
+  const packed = (step.packs ?? []).map((id): StoredGroup => {
+    const segment = known.get(id);
+    const storageClass = segment?.storageClass ?? policy.warm.storageClass;
+    const [rows, bytes] = [segment?.rows ?? 0n, segment?.object?.bytes ?? 0n];
+    return { tier: "warm", storageClass, isSmall: bytes < SMALL_OBJECT_BYTES, objects: 1n, rows, bytes };
+  });
+  const { bytes } = step;
+  return {
+    step,
+    objects: 1n,
+    bytes,
+    isNew: true,
+    isTooSmall: false,
+    isSmall: bytes < SMALL_OBJECT_BYTES,
+    goesTo: coldClass(policy),
+    storageClass: policy.warm.storageClass,
+    packed,
+  };
 }
 
 function newSegments(given: StoredInput, rows: bigint, bytes: bigint): bigint {
@@ -139,9 +165,12 @@ const coldClass = (policy: Policy): string | null => policy.cold?.storageClass ?
 type KnownSegment = PlannedSegment & { readonly storageClass?: string };
 
 function segmentsById(input: PlanInput): ReadonlyMap<string, KnownSegment> {
-  const { unfinished, dueForRewrite, dueForCold } = input.catalog;
+  const { unfinished, dueForRewrite, dueForCold, dueForExpiry = [] } = input.catalog;
   return new Map(
-    [...unfinished, ...dueForRewrite, ...dueForCold].map((segment) => [segment.segment, segment]),
+    [...unfinished, ...dueForRewrite, ...dueForCold, ...dueForExpiry].map((segment) => [
+      segment.segment,
+      segment,
+    ]),
   );
 }
 
@@ -185,12 +214,16 @@ export function storedByPlan(
     for (const ledger of [before, after]) ledger.add({ ...group, tier, objects: BigInt(segments) });
   }
   const known = segmentsById(given.input);
-  for (const { step, objects, bytes, isSmall, isNew, goesTo, storageClass } of steps) {
+  for (const { step, objects, bytes, isSmall, isNew, goesTo, storageClass, packed } of steps) {
+    for (const one of packed) after.add(one, -1n);
     const rows = isNew ? step.rows : (known.get(step.segment as string)?.rows ?? step.rows);
     const group = { storageClass, isSmall, objects, rows, bytes };
     if (goesTo !== null) after.add({ ...group, tier: "cold", storageClass: goesTo });
     if (isNew && goesTo === null) after.add({ ...group, tier: "warm" });
     if (!isNew && goesTo !== null) after.add({ ...group, tier: "warm" }, -1n);
+    const expires = step.stages.includes("expire") ? known.get(step.segment as string) : undefined;
+    const tier = expires && TIER_OF_STATE[expires.state];
+    if (tier !== undefined) after.add({ ...group, tier }, -1n);
   }
   const leaving = plan.steps.reduce((sum, step) => sum + (leavesTable(step) ? step.rows : 0n), 0n);
   // An estimate of the planner may be lower than what was counted for the plan.

@@ -1,6 +1,6 @@
 /**
  * collect: removes objects that nothing names any more. Segments that are wholly superseded, and uploads that were given
- * up or that no catalog knows: an object goes when it was garbage in two listings, the recovery window apart, and no
+ * up or that no catalog knows, and versions that the journal does not pin: an object goes when it was garbage in two listings, the recovery window apart, and no
  * retrieval reads it (hazards 5 and 24).
  *
  * The journal decides what is garbage, and a listing is trusted for what it shows and never for what it lacks: if an object
@@ -17,11 +17,12 @@ import { checkpoint, type Environment } from "../environment.ts";
 import { FirnlineError, invariant } from "../errors.ts";
 import type { EpochMs } from "../rows/day.ts";
 import { segmentOfKey } from "../segment/archive-keys.ts";
-import type { History } from "../segment/history.ts";
+import { type History, isPinnedBy } from "../segment/history.ts";
 import type { JournalHead } from "../segment/journal.ts";
 import { Journal } from "../stages/journal.ts";
 import { type LeaseRequest, startHeartbeat, takeLease } from "../stages/lease.ts";
 import { listGarbage } from "./garbage.ts";
+import { keptObjects } from "./kept-objects.ts";
 
 export interface CollectOptions extends LeaseRequest {
   /** Look, and change nothing. */
@@ -41,6 +42,8 @@ export interface CollectResult {
   readonly waiting: Amount;
   /** Garbage that a retrieval reads. */
   readonly pinned: Amount;
+  /** Garbage of days that a hold has, and such as is locked in the store. */
+  readonly kept: Amount;
   /** Temporary files and unfinished uploads of processes that are gone. */
   readonly uploads: Amount;
   /** Objects in the pipeline's folders that are not of Firnline's making. */
@@ -61,7 +64,7 @@ export async function collectGarbage<Tx>(
   const { archive, catalog, hot, policy } = environment;
   const record = await catalog.pipeline(policy.pipeline);
   if (record === null || record.journal.n === 0n) {
-    const none = { removed: NOTHING, waiting: NOTHING, pinned: NOTHING, uploads: NOTHING };
+    const none = { removed: NOTHING, waiting: NOTHING, pinned: NOTHING, kept: NOTHING, uploads: NOTHING };
     return { ...none, foreign: 0, lostRetrievals: 0 };
   }
   const source = await hot.describe();
@@ -112,7 +115,7 @@ async function remove<Tx>(
   { lease, journal, history }: Removal<Tx>,
   objects: readonly SeenGarbage[],
 ): Promise<void> {
-  const undecided = objects.filter(({ key }) => !isCollected(history, key));
+  const undecided = objects.filter((one) => !isCollected(history, one));
   if (undecided.length > 0) {
     await journal.append({
       type: "collected",
@@ -128,10 +131,11 @@ async function remove<Tx>(
 }
 
 /** Whether an earlier collect decided it, and did not come to its end. */
-function isCollected(history: History, key: string): boolean {
+function isCollected(history: History, { key, versionId }: SeenGarbage): boolean {
   const segment = segmentOfKey(key);
   const known = segment === null ? undefined : history.segments.get(segment);
-  return known?.isCollected ?? history.collected.has(key);
+  if (known === undefined) return history.collected.has(key);
+  return known.isCollected && isPinnedBy(known, { key, versionId });
 }
 
 interface Found {
@@ -170,7 +174,9 @@ async function look<Tx>(
   const isPinned = ({ key }: SeenGarbage): boolean => pinned.has(segmentOfKey(key) ?? "");
   const before = windowStart(environment);
   const old = garbage.filter(({ firstSeen }) => firstSeen <= before);
-  const due = old.filter((one) => !isPinned(one));
+  const unread = old.filter((one) => !isPinned(one));
+  const kept = await keptObjects(environment, contents, unread, signal);
+  const due = unread.filter((one) => !kept.has(one));
   return {
     history,
     garbage,
@@ -179,6 +185,7 @@ async function look<Tx>(
       removed: amount(due),
       waiting: amount(garbage.filter(({ firstSeen }) => firstSeen > before)),
       pinned: amount(old.filter(isPinned)),
+      kept: amount([...kept]),
       uploads: NOTHING,
       foreign,
       lostRetrievals: 0,

@@ -1,6 +1,11 @@
-/** Which objects of the archive nothing names any more, by the journal and a listing. */
+/**
+ * Which objects of the archive nothing names any more, by the journal and a listing of all versions. Of a key that the
+ * journal names it is every version but the one that it pins: a copy that a killed transition left, or the one before it.
+ * Delete markers are nobody's garbage: nothing of ours makes them, and `verify` tells of those over pinned versions.
+ */
 import type { CatalogContents, GarbageObject } from "../catalog/upkeep.ts";
 import { inParallel, readJournaledManifest } from "../archived/read-manifests.ts";
+import { VAULT_CLASS } from "../archive/port.ts";
 import { checkpoint, type Environment } from "../environment.ts";
 import { FirnlineError } from "../errors.ts";
 import { manifestFolder, objectFolder, segmentOfKey } from "../segment/archive-keys.ts";
@@ -28,34 +33,56 @@ export async function listGarbage<Tx>(
   const { archive, policy, report } = environment;
   const { pipeline } = policy;
   const given = await givenUp(environment, history, contents, signal);
-  const expected = new Map<string, bigint>();
+  const expected = new Map<string, Pinned>();
+  const found = new Set<string>();
   for (const one of history.segments.values()) {
-    if (given.has(one.segment)) continue;
-    for (const { key, bytes } of [one.object, one.manifest]) expected.set(key, BigInt(bytes));
+    // What expires is the stage's business until nothing of it is left.
+    if (given.has(one.segment) || one.isExpiring) continue;
+    for (const { key, versionId, bytes } of [one.object, one.manifest]) {
+      // What is in a vault is in no listing of the bucket; what is left of it there is an old version.
+      const isElsewhere = key === one.object.key && one.storageClass === VAULT_CLASS;
+      if (isElsewhere) found.add(key);
+      expected.set(key, { versionId, bytes: BigInt(bytes), isElsewhere });
+    }
   }
   const objects: GarbageObject[] = [];
   let foreign = 0;
   let listed = 0n;
   for (const folder of [manifestFolder(pipeline), objectFolder(pipeline)]) {
-    for await (const { key, versionId, bytes } of archive.list(folder)) {
+    for await (const { key, versionId, bytes, isDeleteMarker } of archive.listVersions(folder)) {
       listed += 1n;
       if (listed % REPORT_EVERY === 0n) {
         checkpoint(signal);
         report({ stage: "collect", subject: pipeline, rows: listed, bytes: 0n });
       }
+      if (isDeleteMarker) continue;
       const segment = segmentOfKey(key);
+      const pinned = expected.get(key);
       if (segment === null) foreign += 1;
-      else if (expected.get(key) === bytes) expected.delete(key);
-      else if (expected.has(key)) throw otherSize(key, bytes, expected.get(key) as bigint);
-      else if (given.has(segment) || isUnnamed(segment, history, contents)) {
+      else if (pinned !== undefined) {
+        if (isPin(pinned, versionId)) {
+          if (pinned.bytes !== bytes) throw otherSize(key, bytes, pinned.bytes);
+          found.add(key);
+        } else if (pinned.versionId !== null) objects.push({ key, versionId, bytes });
+      } else if (given.has(segment) || isUnnamed(segment, history, contents)) {
         objects.push({ key, versionId, bytes });
       }
     }
   }
-  const [missing] = expected.keys();
-  if (missing !== undefined) throw notListed(missing, expected.size);
+  const missing = [...expected.keys()].filter((key) => !found.has(key));
+  if (missing[0] !== undefined) throw notListed(missing[0], missing.length);
   return { objects, foreign };
 }
+
+interface Pinned {
+  /** Null where the store has no versions, or none was named: then nobody knows which of several it is. */
+  readonly versionId: string | null;
+  readonly bytes: bigint;
+  readonly isElsewhere: boolean;
+}
+
+const isPin = (pinned: Pinned, versionId: string | null): boolean =>
+  !pinned.isElsewhere && (pinned.versionId === null || pinned.versionId === versionId);
 
 /** Segments that were collected, or are wholly superseded: by the journal, and by the catalog too. */
 async function givenUp<Tx>(
@@ -69,7 +96,7 @@ async function givenUp<Tx>(
   const given = new Set<string>();
   const doubtful: SegmentHistory[] = [];
   for (const one of history.segments.values()) {
-    if (one.isCollected) given.add(one.segment);
+    if (one.isCollected || one.isExpired) given.add(one.segment);
     else if (contents.segments.get(one.segment)?.record.state === "superseded") doubtful.push(one);
   }
   // The journal names chunks, and how many there are stands in the manifest.

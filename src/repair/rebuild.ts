@@ -20,7 +20,20 @@ import type { JournalHead, SourceIdentity } from "../segment/journal.ts";
 import type { SegmentState } from "../segment/state.ts";
 import { Journal } from "../stages/journal.ts";
 import { type LeaseRequest, startHeartbeat, takeLease } from "../stages/lease.ts";
+import { rebuiltHolds } from "./rebuilt-holds.ts";
 import { countStates, findDetached, rebuildSegments, rowsUnknown } from "./rebuilt-segments.ts";
+
+/**
+ * What was deleted without being archived, who was given which rows, what was paid for and which days are held: this
+ * database alone knows.
+ */
+const KNOWN_HERE_ALONE: ReadonlySet<string> = new Set([
+  "deleted",
+  "retrieved",
+  "restored",
+  "hold",
+  "released",
+]);
 
 export interface RebuildOptions extends LeaseRequest {
   /** Whether the archive is to belong to this database from now on, whoever owned it before. */
@@ -102,11 +115,9 @@ async function prepare<Tx>(
   const { archiveId, source: owner } = history;
   if (archiveId === null || owner === null) throw noJournal(pipeline, archive.url);
   if (!adopts && !sameSource(owner, source.identity)) throw anotherSource(pipeline, owner, source.identity);
-  // What the journal says of segments counts, and the next run finds out the rest. What was deleted without being
-  // archived, and who was given which rows, is known to this database alone.
+  // What the journal says of segments counts, and the next run finds out the rest.
   const kept = pending.filter(
-    ({ entryId, event }) =>
-      !journaled.has(entryId) && (event.type === "deleted" || event.type === "retrieved"),
+    ({ entryId, event }) => !journaled.has(entryId) && KNOWN_HERE_ALONE.has(event.type),
   );
   const segments = await rebuildSegments(environment, source, { ...history, archiveId }, signal);
   const decision = adopts
@@ -126,6 +137,7 @@ async function prepare<Tx>(
       journal: head,
       epoch: history.epoch,
       segments,
+      holds: rebuiltHolds(history, kept),
       detached: await findDetached(environment, source, segments),
       forgotten,
       decision,

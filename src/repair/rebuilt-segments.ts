@@ -9,6 +9,7 @@ import type { DetachingLeaf } from "../segment/detaching-leaf.ts";
 import { type History, sameSource, type SegmentHistory } from "../segment/history.ts";
 import type { Manifest } from "../segment/manifest.ts";
 import type { LeafName } from "../segment/partition-key.ts";
+import { shapeOf } from "../segment/shape.ts";
 import { type Found, standingAfterRebuild } from "../segment/standing.ts";
 import { OPEN_CHUNKS, type SegmentState } from "../segment/state.ts";
 
@@ -33,16 +34,21 @@ export async function rebuildSegments<Tx>(
   await inParallel(all, async (one) => {
     checkpoint(signal);
     // Its manifest may be gone, and nothing of it counts.
-    const manifest = one.isCollected
+    const isGone = one.isCollected || one.isExpiring;
+    const manifest = isGone
       ? null
       : await readJournaledManifest({ ...environment, pipeline, archiveId, signal }, one);
     const leaf = manifest === null ? null : leafOf(source, manifest);
     const isWhole = manifest?.key.length === 0 && (await isThere(environment, source, leaf));
     const mayBeBack = hasDay(hotDays, one);
-    rebuilt.push(rebuildSegment(one, manifest, leaf, { mayBeBack, isWhole }));
+    const isPacked = one.dayFrom !== one.dayTo || manifest?.chunks.some(({ table }) => table !== undefined);
+    const found = { mayBeBack, isWhole, isPacked: isPacked === true };
+    const shape = manifest === null ? null : shapeOf(environment.newHash, manifest);
+    rebuilt.push({ ...rebuildSegment(one, manifest, leaf, found), shape });
     report({ stage: "manifests", subject, rows: BigInt(rebuilt.length), bytes: 0n });
   });
-  return rebuilt;
+  // Manifests come in any order.
+  return rebuilt.sort((left, right) => (left.segment < right.segment ? -1 : 1));
 }
 
 function hasDay(days: ReadonlySet<DayUtc>, { dayFrom, dayTo }: SegmentHistory): boolean {
@@ -66,7 +72,7 @@ function rebuildSegment(
   manifest: Manifest | null,
   leaf: LeafName | null,
   found: Found,
-): RebuiltSegment {
+): Omit<RebuiltSegment, "shape"> {
   const rowsOf = manifest?.chunks.map(({ rows }) => rows) ?? [];
   const { pruned, quarantined, superseded } = history;
   if (manifest !== null && Math.max(0, ...pruned, ...quarantined, ...superseded) > rowsOf.length) {
@@ -90,6 +96,8 @@ function rebuildSegment(
     storageClass: history.storageClass,
     object: pin(history.object),
     manifest: pin(history.manifest),
+    taggedAt: history.taggedAt,
+    sealedAt: history.sealedAt,
     chunks: chunks.map((chunk) => ({ ...chunk, rows: rowsOf[chunk.chunk] as number })),
   };
 }

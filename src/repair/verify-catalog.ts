@@ -1,4 +1,5 @@
 /** The journal against the catalog, segment by segment. Pure. */
+import type { Hold } from "../catalog/holds.ts";
 import type { CatalogSegment } from "../catalog/upkeep.ts";
 import { FirnlineError } from "../errors.ts";
 import { formatDay } from "../rows/day.ts";
@@ -36,10 +37,7 @@ export function catalogFindings(
       ? []
       : [finding(history.segment, "the journal seals it, the catalog does not know it")];
   }
-  const problems = [
-    recordProblem(history, found),
-    history.isCollected ? null : chunkProblem(history, found, chunks),
-  ];
+  const problems = [recordProblem(history, found), standingProblem(history, found, chunks)];
   return problems.flatMap((problem) => (problem === null ? [] : [finding(history.segment, problem)]));
 }
 
@@ -65,7 +63,19 @@ function recordProblem(history: SegmentHistory, { record }: CatalogSegment): str
     : `its ${other[0]} is ${other[1]} in the catalog, ${other[2]} in the journal`;
 }
 
-/** Where its rows are. */
+/** Where its rows are; of what expires there is nothing more to know than that. */
+function standingProblem(
+  history: SegmentHistory,
+  found: CatalogSegment,
+  chunks: number | null,
+): string | null {
+  if (history.isCollected) return null;
+  if (!history.isExpiring) return chunkProblem(history, found, chunks);
+  const expected = history.isExpired ? "expired" : "expiring";
+  const { state } = found.record;
+  return state === expected ? null : `it is ${state} in the catalog, and ${expected} by the journal`;
+}
+
 function chunkProblem(
   history: SegmentHistory,
   { record, chunks }: CatalogSegment,
@@ -127,5 +137,26 @@ function finding(segment: string, problem: string): FirnlineError {
     subject: `segment ${segment}`,
     problem,
     hint: "`firnline catalog rebuild` makes the catalog what the journal says",
+  });
+}
+
+/** Holds of the journal, with those that are decided and not journaled yet, against the catalog's. */
+export function holdFindings(journaled: readonly Hold[], found: readonly Hold[]): FirnlineError[] {
+  const textOf = (hold: Hold | undefined): string =>
+    hold === undefined
+      ? "is not there"
+      : `is on ${formatDay(hold.dayFrom)} .. ${formatDay(hold.dayTo)}, ${hold.released === null ? "in force" : "released"}`;
+  const [left, right] = [journaled, found].map((some) => new Map(some.map((one) => [one.hold, one])));
+  return [...new Set([...(left?.keys() ?? []), ...(right?.keys() ?? [])])].flatMap((id) => {
+    const [said, is] = [textOf(left?.get(id)), textOf(right?.get(id))];
+    if (said === is) return [];
+    return [
+      new FirnlineError({
+        code: "E_CATALOG",
+        subject: `hold ${id}`,
+        problem: `it ${is} in the catalog, and ${said} by the journal`,
+        hint: "Until then nothing should be removed; `firnline catalog rebuild` makes the catalog what the journal says",
+      }),
+    ];
   });
 }

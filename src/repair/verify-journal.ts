@@ -13,8 +13,9 @@ export interface JournalReading {
   readonly head: JournalHead;
   /** Whether the catalog can be held against the history: nothing is damaged, and the catalog's end is on the way. */
   readonly isComparable: boolean;
-  /** Keys of objects that later entries collected. */
+  /** Keys of objects that later entries collected, and segments that later entries let expire. */
   readonly collectedLater: ReadonlySet<string>;
+  readonly expiringLater: ReadonlySet<string>;
 }
 
 export async function verifyJournal<Tx>(
@@ -27,6 +28,7 @@ export async function verifyJournal<Tx>(
   const known = contents?.record.journal ?? null;
   const history = emptyHistory();
   const collectedLater = new Set<string>();
+  const expiringLater = new Set<string>();
   const unknown: { n: bigint; entryId: string }[] = [];
   let head = EMPTY_JOURNAL;
   let isComparable = known !== null;
@@ -54,6 +56,7 @@ export async function verifyJournal<Tx>(
     } else {
       unknown.push({ n, entryId: entry.entryId });
       for (const one of collectedOf(entry.event)) collectedLater.add(one);
+      if (entry.event.type === "expire-intent") expiringLater.add(entry.event.segment);
     }
   }
   if (known !== null && head.n < known.n) {
@@ -68,7 +71,8 @@ export async function verifyJournal<Tx>(
   }
   const problem = await unexplained(environment, unknown);
   if (problem !== null) found(problem);
-  return { history, head, isComparable: isComparable && known !== null && known.n > 0n, collectedLater };
+  const isKnown = isComparable && known !== null && known.n > 0n;
+  return { history, head, isComparable: isKnown, collectedLater, expiringLater };
 }
 
 const collectedOf = (event: JournalEvent): string[] =>

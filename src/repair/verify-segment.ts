@@ -1,6 +1,7 @@
 /** One segment in the archive against the journal: manifest and object, and, if asked, every value of every row. */
 import type { Locator } from "../archive/port.ts";
 import { differs } from "../archive/read-object.ts";
+import type { Hold } from "../catalog/holds.ts";
 import { hasSameKey, keysOf } from "../archived/archived-keys.ts";
 import { type ManifestReader, readJournaledManifest } from "../archived/read-manifests.ts";
 import { verifyObject } from "../archived/verify-object.ts";
@@ -11,6 +12,7 @@ import type { RawRows } from "../rows/copy-binary.ts";
 import type { SegmentHistory } from "../segment/history.ts";
 import type { Manifest } from "../segment/manifest.ts";
 import { isWhollySuperseded } from "../segment/standing.ts";
+import { lockFindings } from "./verify-locks.ts";
 
 export interface SegmentLook {
   readonly manifest: Manifest | null;
@@ -28,6 +30,7 @@ export interface LookOptions extends ManifestReader {
   readonly isDeep: boolean;
   /** The table that must have the rows of sealed chunks, and none of pruned ones; null where it cannot be asked. */
   readonly source: SourceTable | null;
+  readonly holds: readonly Hold[];
   /** Of a chunk; null where its rows are not known to be anywhere. */
   readonly stateOf: (chunk: number) => "sealed" | "pruned" | null;
 }
@@ -65,18 +68,20 @@ export async function lookAtSegment<Tx>(
 async function lookAtObject<Tx>(
   environment: Environment<Tx>,
   options: LookOptions,
-  { object, segment }: SegmentHistory,
+  history: SegmentHistory,
   manifest: Manifest,
 ): Promise<Partial<SegmentLook>> {
   const { archive } = environment;
+  const { object, segment } = history;
   const locator: Locator = { key: object.key, versionId: object.versionId };
   const head = await archive.head(locator);
   if (head === null) throw differs(object.key, "the object is gone");
   if (head.bytes !== BigInt(object.bytes)) {
     throw differs(object.key, `it has ${head.bytes} bytes, ${object.bytes} were sealed`);
   }
-  if (!options.isDeep) return {};
-  if (head.access.state !== "readable") return { isUnverified: true };
+  const locks = await lockFindings(environment, history, options.holds, head);
+  if (!options.isDeep) return { findings: locks };
+  if (head.access.state !== "readable") return { isUnverified: true, findings: locks };
   const keys = new KeyCheck(environment, options, manifest);
   const verdict = await verifyObject(
     { ...options, onChunk: async (chunk, rows) => await keys.look(chunk, rows) },
@@ -84,7 +89,7 @@ async function lookAtObject<Tx>(
     manifest,
   );
   if (verdict.verdict === "differs") throw differs(object.key, verdict.reason);
-  return { rows: BigInt(manifest.rows), bytes: head.bytes, findings: keys.findings(segment) };
+  return { rows: BigInt(manifest.rows), bytes: head.bytes, findings: [...locks, ...keys.findings(segment)] };
 }
 
 /** Archived rows against the table, by their keys. */

@@ -12,10 +12,12 @@ import type { SourceTable } from "../hot/port.ts";
 import { chunkSet, hasChunk, withChunks } from "../segment/chunk-set.ts";
 import { sameSource, type SegmentHistory } from "../segment/history.ts";
 import type { JournalHead } from "../segment/journal.ts";
-import { catalogFindings } from "./verify-catalog.ts";
+import { rebuiltHolds } from "./rebuilt-holds.ts";
+import { catalogFindings, holdFindings } from "./verify-catalog.ts";
 import { type JournalReading, verifyJournal } from "./verify-journal.ts";
 import { lookAtSegment, type SegmentLook } from "./verify-segment.ts";
 import { tableFindings } from "./verify-table.ts";
+import { markerFindings } from "./verify-versions.ts";
 
 export interface VerifyOptions {
   /** Decode every object and hash every value; a number: of so many segments. */
@@ -38,6 +40,8 @@ export interface VerifyResult {
   readonly unverified: number;
   /** Segments that nothing needs any more, and that `collect` will remove. */
   readonly superseded: number;
+  /** Segments that the policy let go of: the journal says which, and what was removed. */
+  readonly expired: number;
   /** Rows whose place is looked for by the next run, after a rebuild of the catalog. */
   readonly rowsUnknown: bigint;
   /** Decisions that the next run journals. */
@@ -67,10 +71,12 @@ export async function verifyPipeline<Tx>(
     { reading, contents, source, withPending },
     found,
   );
+  (await markerFindings(environment, reading.history, options.signal)).forEach(found);
   if (reading.isComparable && contents !== null) {
     for (const [segment, one] of contents.segments) {
       if (!withPending.has(segment)) catalogFindings(undefined, one, null).forEach(found);
     }
+    holdFindings(rebuiltHolds(reading.history, contents.pending), contents.holds).forEach(found);
     if (source !== null) (await tableFindings(environment, source, contents)).forEach(found);
   }
   const records = [...(contents?.segments.values() ?? [])].map(({ record }) => record);
@@ -142,14 +148,31 @@ async function lookAtSegments<Tx>(
   { deep, seed, signal }: VerifyOptions,
   { reading, contents, source, withPending }: Looked,
   found: (finding: FirnlineError) => void,
-): Promise<Pick<VerifyResult, "segments" | "deep" | "rows" | "bytes" | "unverified" | "superseded">> {
+): Promise<
+  Pick<VerifyResult, "segments" | "deep" | "rows" | "bytes" | "unverified" | "superseded" | "expired">
+> {
   const { policy, report } = environment;
-  const all = [...withPending.values()].filter(
+  const here = [...withPending.values()].filter(
     ({ isCollected, object, manifest }) =>
       !isCollected && !reading.collectedLater.has(object.key) && !reading.collectedLater.has(manifest.key),
   );
+  const gone = here.filter(({ isExpiring, segment }) => isExpiring || reading.expiringLater.has(segment));
+  const isGone = new Set(gone);
+  const all = here.filter((one) => !isGone.has(one));
+  for (const history of gone) {
+    if (!reading.isComparable || reading.expiringLater.has(history.segment)) continue;
+    catalogFindings(history, contents?.segments.get(history.segment), null).forEach(found);
+  }
   const picked = new Set(deep === true ? all : deep === false ? [] : pick(all, deep, seed));
-  const total = { segments: 0, deep: 0, rows: 0n, bytes: 0n, unverified: 0, superseded: 0 };
+  const total = {
+    segments: 0,
+    deep: 0,
+    rows: 0n,
+    bytes: 0n,
+    unverified: 0,
+    superseded: 0,
+    expired: gone.length,
+  };
   const subject = `${all.length} segments`;
   let done = 0n;
   const look = async (history: SegmentHistory): Promise<void> => {
@@ -171,6 +194,7 @@ async function lookAtSegments<Tx>(
         signal,
         isDeep,
         source: reading.isComparable ? source : null,
+        holds: contents?.holds ?? [],
         stateOf,
       },
       history,

@@ -5,6 +5,7 @@
 import { objectLocator, manifestLocator } from "../archive/locators.ts";
 import type { PipelineRecord, ReadableSegment } from "../catalog/port.ts";
 import type { AnswerFormat } from "./formats/answer-format.ts";
+import { type RemovedDays, removedDaysJson } from "./removed-days.ts";
 import { canonicalJson, type Json } from "../segment/canonical-json.ts";
 
 export const EVIDENCE_FORMAT = 1;
@@ -25,6 +26,7 @@ export interface EvidenceInput {
   };
   readonly rowsFrom: { readonly hot: bigint; readonly warm: bigint; readonly cold: bigint };
   readonly segments: readonly ReadableSegment[];
+  readonly removed: RemovedDays;
 }
 
 /** RFC 8785 JSON with a final line feed. */
@@ -48,6 +50,7 @@ export function evidenceText(input: EvidenceInput): string {
       sha256: answer.sha256,
     },
     rowsFrom: { hot: `${rowsFrom.hot}`, warm: `${rowsFrom.warm}`, cold: `${rowsFrom.cold}` },
+    ...removedDaysJson(input.removed),
     journal: { n: `${pipeline.journal.n}`, sha256: pipeline.journal.sha256 },
     segments: input.segments.map(({ record, prunedChunks }) => ({
       segment: record.segment,

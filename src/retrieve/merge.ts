@@ -13,7 +13,8 @@ import type { RowCursor } from "./row-cursor.ts";
 export interface LazySource {
   /** No row of the source comes before this value of the time column. */
   readonly notBefore: bigint;
-  open(): RowCursor;
+  /** Each is in order; what a packed segment holds may be in order only in parts. */
+  open(): Promise<readonly RowCursor[]>;
 }
 
 export interface MergeCounts {
@@ -33,8 +34,10 @@ export async function* mergeRows(
   for (;;) {
     let first = smallest(active);
     while (waiting[0] !== undefined && (first === undefined || waiting[0].notBefore <= first.time())) {
-      const cursor = disposer.use((waiting.shift() as LazySource).open());
-      if (await cursor.next()) active.push(cursor);
+      for (const opened of await (waiting.shift() as LazySource).open()) {
+        const cursor = disposer.use(opened);
+        if (await cursor.next()) active.push(cursor);
+      }
       first = smallest(active);
     }
     if (first === undefined) return;

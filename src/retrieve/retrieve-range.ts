@@ -7,32 +7,40 @@
  * and a row that came late is seen too (hazard 1). Rows of several definitions of the table get the same columns
  * (`united-columns.ts`).
  */
-import { requireOwner, requireSameReading } from "../catalog/owner.ts";
+import { objectLocator } from "../archive/locators.ts";
 import type { ReadableSegment } from "../catalog/port.ts";
-import { FirnlineError } from "../errors.ts";
 import type { SourceTable } from "../hot/port.ts";
 import type { RawRows } from "../rows/copy-binary.ts";
-import { addDays, type DayUtc, dayStart, formatInstant, POSTGRES_EPOCH_MICROS } from "../rows/day.ts";
+import {
+  addDays,
+  dayOf,
+  type DayUtc,
+  dayStart,
+  type EpochMicros,
+  formatInstant,
+  POSTGRES_EPOCH_MICROS,
+} from "../rows/day.ts";
 import { checkpoint, type Environment, timestamp } from "../environment.ts";
-import { readArchived } from "./archived-rows.ts";
+import { readArchived, type WantedDays } from "./archived-rows.ts";
 import { evidenceText } from "./evidence.ts";
 import { type AnswerFormat, newAnswerWriter } from "./formats/answer-format.ts";
 import { type LazySource, type MergeCounts, mergeRows } from "./merge.ts";
 import { OutputFile } from "./output-file.ts";
-import type { RangeRequest } from "./request.ts";
+import { patientArchive } from "./patient-archive.ts";
+import type { RangeRestore } from "./rehydrate.ts";
+import { Restorer } from "./restore.ts";
+import { requireRetrievable } from "./retrievable.ts";
+import { findRemovedDays, rowsExpired } from "./removed-days.ts";
 import { RowCursor } from "./row-cursor.ts";
 import { Spool } from "./spool.ts";
 import { takeSnapshot } from "./take-snapshot.ts";
 import { intoUnited } from "./united-columns.ts";
 
-export interface RetrieveOptions {
-  readonly request: RangeRequest;
+export interface RetrieveOptions extends RangeRestore {
   readonly out: string;
   readonly format: AnswerFormat;
-  readonly requestedBy: string;
   /** Folder for the spool of hot rows. */
   readonly temporary: string;
-  readonly signal: AbortSignal;
 }
 
 export interface RetrieveResult {
@@ -48,6 +56,8 @@ export interface RetrieveResult {
   readonly restored: number;
   readonly collapsed: bigint;
   readonly conflicting: bigint;
+  /** Rows of the range's days that expired by the policy before: no answer has them any more. */
+  readonly expired: bigint;
   readonly sha256: string;
   readonly bytes: bigint;
   /** File that says what the answer was made of; see `evidence.ts`. */
@@ -60,12 +70,8 @@ export async function retrieveRange<Tx>(
   environment: Environment<Tx>,
   options: RetrieveOptions,
 ): Promise<RetrieveResult> {
-  const { archive, catalog, clock, hot, newHash, newUuid, policy, writer } = environment;
-  const source = await hot.describe();
-  const pipeline = await catalog.pipeline(policy.pipeline);
-  if (pipeline === null) throw neverRun(policy.pipeline);
-  requireOwner(pipeline, source.identity, archive.url);
-  requireSameReading(pipeline, policy);
+  const { catalog, clock, newHash, newUuid, policy, writer } = environment;
+  const { source, pipeline } = await requireRetrievable(environment);
   const retrieval = { retrieval: newUuid(), requestedBy: options.requestedBy, ...options.request };
   await catalog.startRetrieval(policy.pipeline, retrieval);
   try {
@@ -76,7 +82,9 @@ export async function retrieveRange<Tx>(
       retrieval.retrieval,
       newHash,
     );
-    const { result, segments } = await answer(environment, source, options, retrieval.retrieval, out);
+    const { segments, ...answered } = await answer(environment, source, options, retrieval.retrieval, out);
+    const removed = await findRemovedDays(environment, options.request, segments);
+    const result = { ...answered.result, expired: rowsExpired(removed) };
     const at = timestamp(clock);
     await evidence.write(
       evidenceText({
@@ -89,6 +97,7 @@ export async function retrieveRange<Tx>(
         answer: result,
         rowsFrom: result.rowsFrom,
         segments,
+        removed,
       }),
     );
     await evidence.finish();
@@ -110,15 +119,18 @@ async function answer<Tx>(
   options: RetrieveOptions,
   retrieval: string,
   out: OutputFile,
-): Promise<{ result: RetrieveResult; segments: readonly ReadableSegment[] }> {
+): Promise<{ result: Omit<RetrieveResult, "expired">; segments: readonly ReadableSegment[] }> {
   const { archive, newHash, policy } = environment;
   const { pipeline } = policy;
   const { request, signal } = options;
   await using spool = await Spool.open(options.temporary, newHash, source.columns.length);
   const limits = await environment.hot.timeLimits(source, request);
-  const { segments, restored, united, filters } = await takeSnapshot(environment, {
+  const { prices, requestedBy, terms } = options;
+  const restorer = new Restorer({ ...environment, pipeline, requestedBy, retrieval, prices, terms, signal });
+  const { segments, united, filters } = await takeSnapshot(environment, {
     source,
     request,
+    restorer,
     retrieval,
     spool,
     signal,
@@ -126,15 +138,24 @@ async function answer<Tx>(
   const tierOf = new Map(
     segments.map(({ record }) => [record.segment, record.state === "cold" ? "cold" : "warm"] as const),
   );
-  const readOptions = { archive, newHash, pipeline, signal };
+  const patient = patientArchive(archive, async (object) => {
+    const cold = segments.find(({ record }) => objectLocator(pipeline, record).key === object.key);
+    // The copies of what is still to be read may have ended with this one.
+    const rest = segments.filter(({ record }) => record.dayTo >= (cold?.record.dayFrom ?? record.dayTo));
+    await restorer.makeReadable(rest);
+  });
+  const readOptions = { archive: patient, newHash, pipeline, signal };
   const sources: LazySource[] = segments.map((segment) => ({
     notBefore: notBefore(source, segment.record.dayFrom),
-    open: () => new RowCursor(segment.record.segment, united, readArchived(readOptions, segment, united)),
+    open: async () => {
+      const parts = await readArchived(readOptions, segment, united, wantedDays(request));
+      return parts.map((rows) => new RowCursor(segment.record.segment, united, rows));
+    },
   }));
   // Without a row the table need not have columns that can be united with the archived ones.
   if (spool.rows > 0n) {
     const hotRows = (): AsyncGenerator<RawRows> => mapRows(spool.read(), intoUnited(source.columns, united));
-    sources.push({ notBefore: limits.from, open: () => new RowCursor("hot", united, hotRows()) });
+    sources.push({ notBefore: limits.from, open: async () => [new RowCursor("hot", united, hotRows())] });
   }
 
   const counts: MergeCounts = { collapsed: 0n, conflicting: 0n };
@@ -160,7 +181,7 @@ async function answer<Tx>(
   checkpoint(signal);
   await out.write(await writer.end());
   const sha256 = await out.finish();
-  const result: RetrieveResult = {
+  const result = {
     retrieval,
     from: formatInstant(request.from),
     to: formatInstant(request.to),
@@ -168,7 +189,7 @@ async function answer<Tx>(
     rows,
     rowsFrom,
     segments: segments.map(({ record }) => record.segment),
-    restored,
+    restored: restorer.restored,
     ...counts,
     sha256,
     bytes: out.bytes,
@@ -184,16 +205,11 @@ async function* mapRows(
   for await (const rows of chunks) yield map(rows);
 }
 
+function wantedDays({ from, to }: RetrieveOptions["request"]): WantedDays {
+  return { dayFrom: dayOf(from), dayTo: dayOf((to - 1n) as EpochMicros) };
+}
+
 /** The first value that a segment's rows may have. A plain timestamp may be off by its zone: open it a day early. */
 function notBefore(source: SourceTable, day: DayUtc): bigint {
   return dayStart(source.zone === null ? day : addDays(day, -1)) - POSTGRES_EPOCH_MICROS;
-}
-
-function neverRun(pipeline: string): FirnlineError {
-  return new FirnlineError({
-    code: "E_CATALOG",
-    subject: `pipeline ${pipeline}`,
-    problem: "it has never run here, so nothing says what its archive holds",
-    hint: "Run `firnline run` first, or connect to the database that it runs on",
-  });
 }

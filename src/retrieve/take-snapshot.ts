@@ -11,7 +11,7 @@ import type { SourceTable } from "../hot/port.ts";
 import { dayOf, type EpochMicros } from "../rows/day.ts";
 import { type PreparedFilter, prepareFilters } from "./filters.ts";
 import type { RangeRequest } from "./request.ts";
-import { restoreSegments } from "./restore.ts";
+import type { Restorer } from "./restore.ts";
 import { requireSameHistory } from "./same-history.ts";
 import { SegmentColumns } from "./segment-columns.ts";
 import type { Spool } from "./spool.ts";
@@ -23,6 +23,7 @@ export interface SnapshotRequest {
   readonly source: SourceTable;
   readonly request: RangeRequest;
   readonly retrieval: string;
+  readonly restorer: Restorer;
   /** Takes the hot rows, in the table's own columns. */
   readonly spool: Spool;
   readonly signal: AbortSignal;
@@ -31,15 +32,13 @@ export interface SnapshotRequest {
 export interface Snapshot {
   /** Pinned for the retrieval, and restored. */
   readonly segments: readonly ReadableSegment[];
-  /** How many of them had to be restored. */
-  readonly restored: number;
   readonly united: UnitedColumns;
   readonly filters: readonly PreparedFilter[];
 }
 
 export async function takeSnapshot<Tx>(
   environment: Environment<Tx>,
-  { source, request, retrieval, spool, signal }: SnapshotRequest,
+  { source, request, restorer, retrieval, spool, signal }: SnapshotRequest,
 ): Promise<Snapshot> {
   const { archive, catalog, hot, newHash, policy, report } = environment;
   const { pipeline } = policy;
@@ -57,11 +56,10 @@ export async function takeSnapshot<Tx>(
   // A catalog of another history is refused before a restore is paid for, and once more on the answer's own snapshot.
   const today = await catalog.pipeline(pipeline);
   if (today !== null) await requireSameHistory(environment, today.journal);
-  let restored = 0;
   for (let round = 1; ; round += 1) {
     const expected = await catalog.readableNow(pipeline, dayFrom, dayTo);
     await unite(expected);
-    restored += await restoreSegments({ ...environment, pipeline, signal }, expected);
+    await restorer.makeReadable(expected);
     checkpoint(signal);
     const { first } = await hot.readRange(
       source,
@@ -81,7 +79,7 @@ export async function takeSnapshot<Tx>(
     );
     if (first !== null) {
       await requireSameHistory(environment, first.head);
-      return { segments: first.found, restored, ...(await unite(first.found)) };
+      return { segments: first.found, ...(await unite(first.found)) };
     }
     spool.reset();
   }

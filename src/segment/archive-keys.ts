@@ -1,4 +1,5 @@
 /** Where things lie in the archive; see `schemas/FORMAT.md`. All names in here are validated identifiers. */
+import { invariant } from "../errors.ts";
 import { type DayUtc, formatDay } from "../rows/day.ts";
 
 export function journalKey(pipeline: string, n: bigint): string {
@@ -9,10 +10,24 @@ export function manifestKey(pipeline: string, segment: string): string {
   return `_firnline/${pipeline}/manifests/${segment}.json`;
 }
 
-/** Hive partitioning, so that DuckDB, Athena, Trino and Spark can read a folder. */
-export function segmentKey(pipeline: string, rule: string, day: DayUtc, segment: string): string {
-  return `${pipeline}/daily/rule=${rule}/dt=${formatDay(day)}/${segment}.parquet`;
+/**
+ * Hive partitioning, so that DuckDB, Athena, Trino and Spark can read a folder. A segment of several days is of one month,
+ * and lies in the folder of the month.
+ */
+export function segmentKey(
+  pipeline: string,
+  rule: string,
+  dayFrom: DayUtc,
+  segment: string,
+  dayTo: DayUtc = dayFrom,
+): string {
+  if (dayTo === dayFrom) return `${pipeline}/daily/rule=${rule}/dt=${formatDay(dayFrom)}/${segment}.parquet`;
+  invariant(monthOf(dayTo) === monthOf(dayFrom), segment, "its days are of several months");
+  return `${pipeline}/monthly/rule=${rule}/month=${monthOf(dayFrom)}/${segment}.parquet`;
 }
+
+/** `2025-01`. */
+export const monthOf = (day: DayUtc): string => formatDay(day).slice(0, -3);
 
 /** Catalog sequence and 64 random bits: fresh for every attempt, so that no two uploads ever share a key (I3). */
 export function segmentId(sequence: bigint, random: Uint8Array): string {
@@ -22,7 +37,7 @@ export function segmentId(sequence: bigint, random: Uint8Array): string {
 }
 
 const SEGMENT_KEY =
-  /^(?:_firnline\/[a-z][a-z0-9_]*\/manifests\/(\d{12,}-[0-9a-f]{16})\.json|[a-z][a-z0-9_]*\/daily\/rule=[a-z][a-z0-9_]*\/dt=\d{4,}-\d{2}-\d{2}\/(\d{12,}-[0-9a-f]{16})\.parquet)$/;
+  /^(?:_firnline\/[a-z][a-z0-9_]*\/manifests\/(\d{12,}-[0-9a-f]{16})\.json|[a-z][a-z0-9_]*\/(?:daily\/rule=[a-z][a-z0-9_]*\/dt=\d{4,}-\d{2}-\d{2}|monthly\/rule=[a-z][a-z0-9_]*\/month=\d{4,}-\d{2})\/(\d{12,}-[0-9a-f]{16})\.parquet)$/;
 
 /** The segment whose object or manifest has this key; null for any other key. */
 export function segmentOfKey(key: string): string | null {

@@ -18,6 +18,7 @@ import {
   withChunks,
   withoutChunks,
 } from "./chunk-set.ts";
+import { type HoldHistory, placeHold, releaseHold } from "./hold-history.ts";
 import type { ChunksOf, JournalEntry, JournalEvent, SourceIdentity } from "./journal.ts";
 
 type Sealed = Extract<JournalEvent, { type: "sealed" | "packed" }>;
@@ -33,6 +34,7 @@ export interface SegmentHistory {
   readonly object: Sealed["object"];
   readonly manifest: Sealed["manifest"];
   readonly storageClass: string;
+  readonly sealedAt: string;
   /** From here on rows may be gone from the table that no entry calls pruned. */
   readonly isPruneStarted: boolean;
   readonly isTransitioned: boolean;
@@ -40,24 +42,13 @@ export interface SegmentHistory {
   readonly quarantined: ChunkSet;
   /** Another segment holds their rows, or the table does. For good: such a chunk never counts again. */
   readonly superseded: ChunkSet;
-  /** The bucket's rule was asked to move its object. */
-  readonly isTagged: boolean;
+  /** When the bucket's rule was asked to move its object; null where it was not. */
+  readonly taggedAt: string | null;
   /** The policy let it go: its object and its manifest were removed, or are about to be. */
   readonly isExpiring: boolean;
   readonly isExpired: boolean;
   /** Its object and its manifest were removed, or are about to be. */
   readonly isCollected: boolean;
-}
-
-/** Days of which nothing may be removed. */
-export interface HoldHistory {
-  readonly hold: string;
-  readonly dayFrom: string;
-  readonly dayTo: string;
-  readonly reason: string;
-  readonly placedBy: string;
-  readonly placedAt: string;
-  readonly released: { readonly reason: string; readonly by: string; readonly at: string } | null;
 }
 
 export interface History {
@@ -106,14 +97,14 @@ function applyEvent(history: History, event: JournalEvent, at: string): string |
       return null;
     case "sealed":
       return (
-        addSegment(history, event, NO_CHUNKS) ??
+        addSegment(history, event, at, NO_CHUNKS) ??
         each(event.supersedes, (one) => supersede(history, one, "open"))
       );
     case "packed": {
       // Its rows left the table with the chunks that it is made of.
       const packed = event.from.reduce((sum, { chunks }) => sum + chunks.length, 0);
       return (
-        addSegment(history, event, firstChunks(packed)) ??
+        addSegment(history, event, at, firstChunks(packed)) ??
         each(event.from, (one) => supersede(history, one, "pruned"))
       );
     }
@@ -137,7 +128,7 @@ function applyEvent(history: History, event: JournalEvent, at: string): string |
         return typeof back === "string" ? back : { ...back, isPruneStarted: true };
       });
     case "tagged":
-      return change(history, event.segment, (before) => ({ ...before, isTagged: true }));
+      return change(history, event.segment, (before) => ({ ...before, taggedAt: at }));
     case "expire-intent":
       return change(history, event.segment, (before) => ({ ...before, isExpiring: true }));
     case "expired":
@@ -147,9 +138,9 @@ function applyEvent(history: History, event: JournalEvent, at: string): string |
           : `segment ${event.segment} expired, and no entry said before that it would`,
       );
     case "hold":
-      return place(history, event, at);
+      return placeHold(history.holds, event, at);
     case "released":
-      return release(history, event, at);
+      return releaseHold(history.holds, event, at);
     case "transitioned":
       return change(history, event.segment, (before) => ({
         ...before,
@@ -158,7 +149,7 @@ function applyEvent(history: History, event: JournalEvent, at: string): string |
         isTransitioned: true,
       }));
     case "collected":
-      for (const { key } of event.objects) collect(history, key);
+      for (const object of event.objects) collect(history, object);
       return null;
     case "tombstoned":
       return change(history, event.segment, (before) => before);
@@ -195,7 +186,7 @@ export function sameSource(left: SourceIdentity, right: SourceIdentity): boolean
   );
 }
 
-function addSegment(history: History, event: Sealed, pruned: ChunkSet): string | null {
+function addSegment(history: History, event: Sealed, sealedAt: string, pruned: ChunkSet): string | null {
   const { segment, rule, dayFrom, dayTo, rows, root, object, manifest, storageClass } = event;
   if (history.segments.has(segment)) return `segment ${segment} was sealed before`;
   history.segments.set(segment, {
@@ -208,37 +199,17 @@ function addSegment(history: History, event: Sealed, pruned: ChunkSet): string |
     object,
     manifest,
     storageClass,
+    sealedAt,
     isPruneStarted: false,
     isTransitioned: false,
     pruned,
     quarantined: NO_CHUNKS,
     superseded: NO_CHUNKS,
-    isTagged: false,
+    taggedAt: null,
     isExpiring: false,
     isExpired: false,
     isCollected: false,
   });
-  return null;
-}
-
-function place(
-  history: History,
-  { hold, dayFrom, dayTo, reason, placedBy }: Extract<JournalEvent, { type: "hold" }>,
-  placedAt: string,
-): string | null {
-  if (history.holds.has(hold)) return `hold ${hold} was placed before`;
-  history.holds.set(hold, { hold, dayFrom, dayTo, reason, placedBy, placedAt, released: null });
-  return null;
-}
-
-function release(
-  history: History,
-  { hold, reason, releasedBy: by }: Extract<JournalEvent, { type: "released" }>,
-  at: string,
-): string | null {
-  const before = history.holds.get(hold);
-  if (before === undefined || before.released !== null) return `hold ${hold} is not in force`;
-  history.holds.set(hold, { ...before, released: { reason, by, at } });
   return null;
 }
 
@@ -283,12 +254,32 @@ function change(
   return null;
 }
 
-/** The id of a segment is the last name of its object's key, and of its manifest's. */
-function collect(history: History, key: string): void {
-  const segment = segmentOfKey(key);
+/**
+ * The id of a segment is the last name of its object's key, and of its manifest's. Another version of either is not the
+ * segment's: a copy that was not pinned, or is not any more.
+ */
+function collect(history: History, object: VersionOfObject): void {
+  const segment = segmentOfKey(object.key);
   const before = segment === null ? undefined : history.segments.get(segment);
-  if (before === undefined) history.collected.add(key);
-  else history.segments.set(before.segment, { ...before, isCollected: true });
+  if (before === undefined) history.collected.add(object.key);
+  else if (isPinnedBy(before, object)) {
+    history.segments.set(before.segment, { ...before, isCollected: true });
+  }
+}
+
+interface VersionOfObject {
+  readonly key: string;
+  readonly versionId: string | null;
+}
+
+/** Whether it is the version that the journal names of the segment's object, or of its manifest. */
+export function isPinnedBy(
+  { object, manifest }: SegmentHistory,
+  { key, versionId }: VersionOfObject,
+): boolean {
+  return [object, manifest].some(
+    (pin) => pin.key === key && (pin.versionId === null || pin.versionId === versionId),
+  );
 }
 
 function each<T>(items: readonly T[], work: (item: T) => string | null): string | null {

@@ -55,6 +55,12 @@ const chunkSchema = z.strictObject({
   salts: z.array(hex(16)),
   digests: z.array(hex(32)),
   exceptions: z.array(exceptionSchema),
+  table: z
+    .strictObject({ schema: z.string(), name: z.string() })
+    .optional()
+    .describe(
+      "The table that its rows were in, where it is not the manifest's: a packed segment has several",
+    ),
 });
 
 export const manifestSchema = z.strictObject({
@@ -99,6 +105,15 @@ export type Manifest = z.infer<typeof manifestSchema>;
 export type ManifestChunk = z.infer<typeof chunkSchema>;
 export type FieldException = z.infer<typeof exceptionSchema>;
 
+/** The table that a chunk's rows were in. */
+export function tableOf(
+  { table }: Pick<Manifest, "table">,
+  chunk: Pick<ManifestChunk, "table">,
+): { readonly schema: string; readonly name: string } {
+  const { schema, name } = chunk.table ?? table;
+  return { schema, name };
+}
+
 /** What a chunk's leaf binds besides its content. Permanent: a change here is a new format. */
 export function chunkHeader(
   manifest: Pick<Manifest, "archiveId" | "pipeline" | "rule" | "table" | "columns">,
@@ -110,7 +125,7 @@ export function chunkHeader(
     segment: chunk.segment,
     rule: manifest.rule,
     day: chunk.day,
-    table: { schema: manifest.table.schema, name: manifest.table.name },
+    table: tableOf(manifest, chunk),
     from: chunk.from,
     to: chunk.to,
     rows: chunk.rows,

@@ -27,6 +27,8 @@ export interface Standing {
 export interface Found {
   /** The table has rows of the segment's days: late ones, or such as a restore brought back. */
   readonly mayBeBack: boolean;
+  /** Its chunks are of several days or tables. Rows of theirs that came back are late rows, and archived once more. */
+  readonly isPacked: boolean;
   /** A table without a key gives up whole leaves, and the segment's is there: none of its rows has left. */
   readonly isWhole: boolean;
 }
@@ -35,15 +37,19 @@ export interface Found {
 export function standingAfterRebuild(
   history: SegmentHistory,
   count: number,
-  { mayBeBack, isWhole }: Found,
+  { mayBeBack, isPacked, isWhole }: Found,
 ): Standing {
-  const { isPruneStarted, isTransitioned } = history;
+  const { isPruneStarted, isTransitioned, taggedAt } = history;
+  // From the tag on the bucket may move it at any time, so it can be read no more without a restore.
+  const isLeft = isTransitioned || taggedAt !== null || isPacked;
+  if (history.isExpired) return { state: "expired", chunks: [] };
+  if (history.isExpiring) return { state: "expiring", chunks: [] };
   const chunks = Array.from({ length: count }, (_, chunk): StandingChunk => {
     const wasPruned = hasChunk(history.pruned, chunk);
     if (hasChunk(history.superseded, chunk)) return { chunk, state: "superseded", wasPruned: false };
     if (hasChunk(history.quarantined, chunk)) return { chunk, state: "quarantined", wasPruned: false };
     // What is cold is not compared. Rows that came back are late rows then, and are archived once more.
-    if (wasPruned && mayBeBack && !isTransitioned) return { chunk, state: "unknown", wasPruned: true };
+    if (wasPruned && mayBeBack && !isLeft) return { chunk, state: "unknown", wasPruned: true };
     if (wasPruned) return { chunk, state: "pruned", wasPruned: false };
     return { chunk, state: isPruneStarted && !isWhole ? "unknown" : "sealed", wasPruned: false };
   });
@@ -51,7 +57,8 @@ export function standingAfterRebuild(
     chunks.some(({ state }) => states.includes(state));
   if (has(...OPEN_CHUNKS)) return { state: isPruneStarted || has("unknown") ? "pruning" : "sealed", chunks };
   if (!has("pruned")) return { state: "superseded", chunks: [] };
-  return { state: isTransitioned ? "cold" : "warm", chunks: has("superseded") ? chunks : [] };
+  const state = isTransitioned ? "cold" : taggedAt === null ? "warm" : "cooling";
+  return { state, chunks: has("superseded") ? chunks : [] };
 }
 
 /** Whether nothing of it counts any more: its object and its manifest may be collected. */

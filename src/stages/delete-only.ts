@@ -9,9 +9,11 @@ import { checkpoint, timestamp } from "../environment.ts";
 import type { StageContext } from "./context.ts";
 import { withRetries } from "./retry.ts";
 
+/** `E_HELD` where a hold has its day; what was deleted before that was told to `onDeleted`. */
 export async function deletePartition<Tx>(
   context: StageContext<Tx>,
   partition: PartitionName,
+  onDeleted: (rows: bigint) => void = () => {},
 ): Promise<bigint> {
   const { catalog, clock, failpoint, hot, journal, lease, limits, report, signal, source } = context;
   let total = 0n;
@@ -32,6 +34,7 @@ export async function deletePartition<Tx>(
     if (rows === 0) break;
     failpoint("delete.committed");
     total += BigInt(rows);
+    onDeleted(BigInt(rows));
     report({
       stage: "delete",
       subject: `${partition.rule} ${formatDay(partition.day)}`,

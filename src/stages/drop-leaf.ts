@@ -24,6 +24,7 @@ import type { LeafName } from "../segment/partition-key.ts";
 import { pruneVerdict } from "../segment/prune-guard.ts";
 import { leafName, requireLeaf, type StageContext } from "./context.ts";
 import { deletePartition } from "./delete-only.ts";
+import { protectSegment } from "./lock.ts";
 import { type Drift, driftOf, requireContent, requireObject } from "./prune.ts";
 import { exportAnew, quarantine } from "./replace.ts";
 import { withRetries } from "./retry.ts";
@@ -126,6 +127,7 @@ async function takeOut<Tx>(context: StageContext<Tx>, leaf: Leaf, open: OpenLeaf
   for (const { record, sealed } of open.segments) {
     if (record.state === "sealed") await journal.append({ type: "prune-started", segment: record.segment });
     await requireContent(context, record, sealed);
+    await protectSegment(context, record);
   }
   const { parent, bound, range } = leaf.partition as LeafPartition;
   if (range === null) throw unbounded(leaf);

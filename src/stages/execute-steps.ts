@@ -5,36 +5,54 @@
 import type { SegmentRecord } from "../catalog/port.ts";
 import { checkpoint } from "../environment.ts";
 import { type ErrorCode, FirnlineError } from "../errors.ts";
-import type { Step } from "../plan/step.ts";
+import type { Held, Step } from "../plan/step.ts";
 import { type LeafName, partitionId, type PartitionKey } from "../segment/partition-key.ts";
 import { requireLeaf, type StageContext } from "./context.ts";
-import { deletePartition } from "./delete-only.ts";
 import { dropLeaf } from "./drop-leaf.ts";
+import { abandonSegment, coolDown, executeCopying } from "./execute-cooling.ts";
+import { executeKeeping } from "./execute-keeping.ts";
 import { exportPartition } from "./export.ts";
 import { type Drift, pruneSegment } from "./prune.ts";
 import { reconcileSegment } from "./reconcile.ts";
 import { type Replaced, replacePartition, settleDrift } from "./replace.ts";
-import { rewriteSegment } from "./rewrite.ts";
 import { sealSegment } from "./seal.ts";
-import { transitionSegment } from "./transition.ts";
 
 export class Tally {
   exported = 0n;
   pruned = 0n;
   deleted = 0n;
   cooled = 0n;
+  /** Rows of segments that expired. */
+  expired = 0n;
   /** Of the exported rows, those that were in the archive already and had changed since. */
   replaced = 0n;
   /** Rows of segments that were written again without their superseded chunks. */
   rewritten = 0n;
+  /** Rows of small segments that were put together into larger ones. */
+  packed = 0n;
+  /** Rows of segments that the bucket's rule has to move now. */
+  tagged = 0n;
+  /** Segments of this run that are due for the cold class and too small for it: they may be packed now. */
+  tooSmall = 0;
   /** What could not be settled by exporting it anew. */
   readonly drift: Drift[] = [];
   /** Partitions that failed; their rows are where they were. */
   readonly failures: FirnlineError[] = [];
+  /** What a hold, a lock or a reader kept that was not known when the plan was made. */
+  readonly kept: Held[] = [];
 
   /** Rows that anything was done to. */
   get rows(): bigint {
-    return this.exported + this.pruned + this.deleted + this.cooled + this.rewritten;
+    return (
+      this.exported +
+      this.pruned +
+      this.deleted +
+      this.cooled +
+      this.expired +
+      this.rewritten +
+      this.packed +
+      this.tagged
+    );
   }
 }
 
@@ -45,6 +63,7 @@ const OF_ONE_PARTITION: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "E_DATABASE",
   "E_ARCHIVE",
   "E_DETACH",
+  "E_HELD",
 ]);
 /** So many in a row are not the partitions' fault: the database or the store is out of order. */
 const FAILURES_IN_A_ROW_MAX = 3;
@@ -136,7 +155,7 @@ async function executeDrop<Tx>(
   const cooled = steps.filter(({ stages }) => stages.includes("drop") && stages.includes("transition"));
   const isDue = new Set(cooled.map(partitionId));
   for (const { segment, rule, dayFrom: day } of segments) {
-    if (isDue.has(partitionId({ leaf, rule, day }))) tally.cooled += await coolDown(context, segment);
+    if (isDue.has(partitionId({ leaf, rule, day }))) await coolDown(context, segment, tally);
   }
   return exported > 0n;
 }
@@ -154,26 +173,23 @@ function tallyReplaced(tally: Tally, { exported, pruned, drift }: Replaced): voi
 }
 
 async function executeStep<Tx>(context: StageContext<Tx>, step: Step, tally: Tally): Promise<Drift[]> {
-  const { catalog, lease, policy, source } = context;
+  const { source } = context;
   const wants = (stage: Step["stages"][number]): boolean => step.stages.includes(stage);
   const partition = { leaf: step.leaf, rule: step.rule, day: step.day };
-  if (wants("delete")) {
-    tally.deleted += await deletePartition(context, { ...partition, leaf: requireLeaf(source, step.leaf) });
+  if (wants("delete") || wants("expire") || wants("lock")) {
+    await executeKeeping(context, step, tally);
     return [];
   }
   if (wants("abandon")) {
-    await catalog.abandon(lease, step.segment as string);
+    await abandonSegment(context, step.segment as string);
     return [];
   }
   if (step.replaces) {
     tallyReplaced(tally, await replacePartition(context, partition, wants("prune")));
     return [];
   }
-  if (wants("rewrite")) {
-    const before = await catalog.segment(policy.pipeline, step.segment as string);
-    const rewritten = await rewriteSegment(context, before);
-    tally.rewritten += rewritten.rows;
-    if (wants("transition")) tally.cooled += await coolDown(context, rewritten.segment);
+  if (wants("rewrite") || wants("pack")) {
+    await executeCopying(context, step, tally);
     return [];
   }
   // Its other partitions may still have to be archived: see `executeDrop`.
@@ -192,7 +208,7 @@ async function executeStep<Tx>(context: StageContext<Tx>, step: Step, tally: Tal
       tally.pruned += rows;
       found.push(...drift);
     }
-    if (wants("transition") && !isWhole) tally.cooled += await coolDown(context, segment.segment);
+    if (wants("transition") && !isWhole) await coolDown(context, segment.segment, tally);
   }
   return found;
 }
@@ -205,14 +221,4 @@ async function takeUp<Tx>(
 ): Promise<SegmentRecord> {
   const record = await context.catalog.segment(context.policy.pipeline, segment);
   return reconciles ? await reconcileSegment(context, record) : record;
-}
-
-/** A segment that drifted is not whole, and a small object is not worth a cold class: both stay as they are. */
-async function coolDown<Tx>(context: StageContext<Tx>, segment: string): Promise<bigint> {
-  const record = await context.catalog.segment(context.policy.pipeline, segment);
-  const bytesMin = context.policy.cold?.objectBytesMin ?? context.coldBytesMin;
-  if (record.state !== "cooling" && record.state !== "warm") return 0n;
-  if (record.state === "warm" && (record.object?.bytes ?? 0n) < bytesMin) return 0n;
-  if (record.rowsSuperseded > 0n) return 0n;
-  return (await transitionSegment(context, record)).rows;
 }

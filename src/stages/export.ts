@@ -9,6 +9,7 @@ import type { PartitionName } from "../hot/port.ts";
 import { formatDay } from "../rows/day.ts";
 import type { Bound } from "../rows/key-range.ts";
 import { encodeManifest } from "../segment/manifest.ts";
+import { shapeOf } from "../segment/shape.ts";
 import { objectLocator } from "../archive/locators.ts";
 import { leafName, type StageContext } from "./context.ts";
 import { ChunkQueue, type ExportedRange, SegmentBuild } from "./segment-build.ts";
@@ -84,11 +85,13 @@ async function exportSegment<Tx>(
   }
   failpoint("export.uploaded");
   const { pin } = created;
+  const manifest = build.manifest(pin);
   await catalog.uploaded(lease, reserved.segment, {
     rows: build.rows,
     object: { versionId: pin.versionId, etag: pin.etag, sha256: pin.sha256, bytes: pin.bytes },
     chunkRows: build.chunkRows,
-    draft: encodeManifest(build.manifest(pin)),
+    draft: encodeManifest(manifest),
+    shape: shapeOf(context.newHash, manifest),
   });
   failpoint("export.recorded");
   return { record: await catalog.segment(policy.pipeline, reserved.segment), end: build.end };

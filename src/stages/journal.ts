@@ -21,6 +21,8 @@ import {
 } from "../segment/journal.ts";
 import { type Clock, timestamp } from "../environment.ts";
 import type { Failpoint } from "../failpoint.ts";
+import type { Policy } from "../policy/policy.ts";
+import { entryLock } from "./lock.ts";
 
 export interface JournalOptions<Tx> {
   readonly archive: Archive;
@@ -30,6 +32,8 @@ export interface JournalOptions<Tx> {
   readonly failpoint: Failpoint;
   readonly lease: Lease;
   readonly head: JournalHead;
+  /** Entries are locked from their first moment on where the policy locks objects. */
+  readonly policy: Pick<Policy, "archive">;
 }
 
 export class Journal<Tx> {
@@ -104,7 +108,8 @@ export class Journal<Tx> {
     const key = journalKey(lease.pipeline, BigInt(entry.n));
     const n = BigInt(entry.n);
     const bytes = encodeEntry(entry);
-    const created = await archive.create(key, bytes);
+    const retention = entryLock(this.#options);
+    const created = await archive.create(key, bytes, retention === null ? {} : { retention });
     if (created.outcome === "created") return { entry: first, head: { n, sha256: this.#hash(bytes) } };
     const found = (await readJournalEntry(archive, key)) ?? new Uint8Array();
     const theirs = decodeEntry(found, key);

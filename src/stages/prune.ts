@@ -20,6 +20,7 @@ import { objectLocator } from "../archive/locators.ts";
 import { checkpoint, timestamp } from "../environment.ts";
 import { findLeaf, type StageContext } from "./context.ts";
 import { differs, hashObject } from "../archive/read-object.ts";
+import { protectSegment, requireLock } from "./lock.ts";
 import { withRetries } from "./retry.ts";
 
 export interface Drift {
@@ -61,6 +62,7 @@ export async function pruneSegment<Tx>(
   const chunks = await catalog.chunks(pipeline, record.segment);
   const todo = chunks.filter(({ state }) => state === "sealed").map(({ chunk }) => chunk);
   await requireContent(context, record, manifest);
+  await protectSegment(context, record);
   const result = await pruneChunks(context, { record, leaf, manifest }, todo);
   await journal.publish();
   failpoint("prune.published");
@@ -185,7 +187,7 @@ export async function requireContent<Tx>(
   if (found !== sha256) throw differs(object.key, `its SHA-256 is ${found}, ${sha256} was sealed`);
 }
 
-/** Hazard 14: objects have vanished after they were verified. Look again, right before the rows go. */
+/** Hazard 14: objects have vanished after they were verified. Look again, and at its lock, right before the rows go. */
 export async function requireObject<Tx>(
   context: StageContext<Tx>,
   record: SegmentRecord,
@@ -197,6 +199,7 @@ export async function requireObject<Tx>(
   if (head.bytes.toString() !== manifest.object.bytes || head.etag !== manifest.object.etag) {
     throw differs(object.key, "the object is not the one that was sealed");
   }
+  await requireLock(context, record, head);
 }
 
 export function driftOf(record: SegmentRecord, chunk: number | null, reason: string): Drift {

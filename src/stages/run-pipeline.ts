@@ -20,9 +20,13 @@ import type { Environment } from "../environment.ts";
 import { leafName, type StageContext } from "./context.ts";
 import { executeSteps, isTakenUp, Tally, withoutDrop } from "./execute-steps.ts";
 import { Journal } from "./journal.ts";
+import { readKeeping } from "./keeping-view.ts";
 import { type LeaseRequest, startHeartbeat, takeLease } from "./lease.ts";
+import { lockFinding } from "./lock.ts";
 import { plannedLeaves } from "./planned-leaves.ts";
 import type { Drift } from "./prune.ts";
+import { waitingForRule } from "./tagged-segments.ts";
+import { copyProblem } from "./transition-copy.ts";
 
 export interface RunOptions extends LeaseRequest {
   readonly asOf: EpochMicros;
@@ -39,10 +43,16 @@ export interface RunSummary {
   readonly pruned: bigint;
   readonly deleted: bigint;
   readonly cooled: bigint;
+  /** Rows of segments that expired. */
+  readonly expired: bigint;
   /** Of the exported rows, those that were in the archive already and had changed since. */
   readonly replaced: bigint;
   /** Rows of segments that were written again without their superseded chunks. */
   readonly rewritten: bigint;
+  /** Rows of segments that were too small for the cold class, and are one segment now. */
+  readonly packed: bigint;
+  /** Rows of segments that were tagged, for the bucket's rule to move them. */
+  readonly tagged: bigint;
   /** Chunks that changed faster than they could be moved; they are quarantined. */
   readonly drift: readonly Drift[];
   /** Partitions that failed; their rows are where they were, and the next run tries again. */
@@ -70,6 +80,7 @@ export async function readPlanInput<Tx>(
   const inventory = await hot.inventory(source, lastDueDay(policy, options.asOf));
   const hotDays = [...new Set(inventory.partitions.map(({ day }) => day))];
   const view = await catalog.view(policy.pipeline, lastColdDay(policy, options.asOf), hotDays);
+  const waiting = await waitingForRule(environment, view.unfinished);
   return {
     policy,
     inventory: {
@@ -78,8 +89,10 @@ export async function readPlanInput<Tx>(
     },
     leaves: plannedLeaves(source),
     hasKey: source.keyColumns.length > 0,
-    catalog: view,
+    catalog: { ...view, ...(await readKeeping(environment, options.asOf)) },
     coldBytesMin,
+    waiting,
+    now: microsFromMs(environment.clock.now()),
     asOf: options.asOf,
     backfill: options.backfill,
     previous: journaledPolicy(view.pipeline),
@@ -139,13 +152,19 @@ async function execute<Tx>(
   options: RunOptions,
 ): Promise<RunSummary> {
   const { catalog, journal, lease } = context;
+  // Before anything is written: entries of the journal are locked too.
+  const unfit = (await lockFinding(context.archive, context.policy)) ?? (await copyProblem(context));
+  if (unfit !== null) throw unfit;
   await journal.publish();
   await journal.checkHead();
   let plan = await planPipeline(context, context.source, options);
   if (plan.blockers.length > 0) throw new FirnlineErrors(plan.blockers);
   await catalog.startRun(lease, options.asOf);
   const tally = new Tally();
-  const summary = (state: RunSummary["state"]): RunSummary => ({ run: lease.run, state, ...tally, plan });
+  const summary = (state: RunSummary["state"]): RunSummary => {
+    const { kept, tooSmall: _, ...counts } = tally;
+    return { run: lease.run, state, ...counts, plan: { ...plan, held: [...plan.held, ...kept] } };
+  };
   try {
     await journal.append({
       type: "run-started",
@@ -166,7 +185,7 @@ async function execute<Tx>(
       plan = { ...again, steps: [...takenUp, ...rest] };
     }
     const hasReplaced = await executeSteps(context, rest, tally);
-    if (hasReplaced) plan = await settle(context, plan, options, tally);
+    if (hasReplaced || tally.tooSmall > 0) plan = await settle(context, plan, options, tally);
     if (tally.failures.length > 0 && tally.rows === 0n) throw tally.failures[0];
   } catch (error) {
     const state = isFirnlineError(error, "E_INTERRUPTED") ? "interrupted" : "failed";
@@ -181,7 +200,10 @@ async function execute<Tx>(
   return done;
 }
 
-/** What an export of drifted rows leaves to do: segments to rewrite or to cool down, and quarantined rows to report. */
+/**
+ * What an export of drifted rows leaves to do: segments to rewrite or to cool down, and quarantined rows to report. And small
+ * segments that this run has made: a month of them may be packed.
+ */
 async function settle<Tx>(
   context: StageContext<Tx>,
   plan: Plan,
@@ -193,6 +215,7 @@ async function settle<Tx>(
   const left = again.steps.filter(
     ({ segment, stages }) =>
       stages.includes("rewrite") ||
+      stages.includes("pack") ||
       // A leaf that could not be dropped is for the next run.
       (stages.includes("transition") && !stages.includes("drop") && !known.has(segment as string)),
   );
@@ -205,7 +228,7 @@ async function finish<Tx>(
   summary: RunSummary,
   error: string | null,
 ): Promise<void> {
-  const { exported, pruned, deleted, cooled, replaced, drift, failures } = summary;
+  const { exported, pruned, deleted, cooled, expired, replaced, drift, failures } = summary;
   const { catalog, clock, lease } = context;
   await catalog.finishRun(lease, {
     state: summary.state,
@@ -214,6 +237,7 @@ async function finish<Tx>(
       pruned: pruned.toString(),
       deleted: deleted.toString(),
       cooled: cooled.toString(),
+      expired: expired.toString(),
       replaced: replaced.toString(),
       drift: drift.length,
       failures: failures.length,
@@ -224,6 +248,7 @@ async function finish<Tx>(
       archived: exported,
       pruned,
       deleted,
+      expired,
       hot: summary.state === "done" || summary.state === "partly" ? await measured(context) : null,
     },
   });

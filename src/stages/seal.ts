@@ -4,7 +4,7 @@
  * the archive's commit point; the catalog follows.
  */
 import { objectLocator } from "../archive/locators.ts";
-import type { Archive, Locator } from "../archive/port.ts";
+import type { Pin } from "../archive/port.ts";
 import { readBytes } from "../archive/read-object.ts";
 import { verifyObject } from "../archived/verify-object.ts";
 import type { SegmentRecord } from "../catalog/port.ts";
@@ -14,6 +14,7 @@ import { manifestKey } from "../segment/archive-keys.ts";
 import type { ChunksOf } from "../segment/journal.ts";
 import { decodeManifest } from "../segment/manifest.ts";
 import type { StageContext } from "./context.ts";
+import { protectSegment } from "./lock.ts";
 
 /** What the segment does to others: a new export replaces chunks that are still hot, a packed one holds pruned ones. */
 export type Replacing =
@@ -51,18 +52,13 @@ export async function sealSegment<Tx>(
   }
   const key = manifestKey(pipeline, record.segment);
   const created = await archive.create(key, draft);
-  if (created.outcome === "exists") await requireSame(archive, { key, versionId: null }, draft);
-  const manifestPin =
-    created.outcome === "created"
-      ? created.pin
-      : {
-          key,
-          versionId: null,
-          etag: null,
-          sha256: toHex(newHash().update(draft).digest()),
-          bytes: BigInt(draft.length),
-        };
+  const manifestPin = created.outcome === "created" ? created.pin : await pinOfSame(context, key, draft);
   failpoint("seal.manifest");
+  // Its rows are in other segments of the archive alone, which it takes the place of.
+  if ("packs" in replacing) {
+    const { versionId, etag, sha256, bytes } = manifestPin;
+    await protectSegment(context, { ...record, manifest: { versionId, etag, sha256, bytes } });
+  }
   const sealed = {
     segment: record.segment,
     rule: record.rule,
@@ -84,14 +80,25 @@ export async function sealSegment<Tx>(
 }
 
 /** A manifest that is there already must be the very same: a crash came between its upload and its journal entry. */
-async function requireSame(archive: Archive, object: Locator, expected: Uint8Array): Promise<void> {
-  const found = await readBytes(archive, object, { start: 0, end: expected.length });
-  if (toHex(found) === toHex(expected)) return;
+async function pinOfSame<Tx>(
+  { archive, newHash }: StageContext<Tx>,
+  key: string,
+  expected: Uint8Array,
+): Promise<Pin> {
+  const head = await archive.head({ key, versionId: null });
+  const found =
+    head?.bytes === BigInt(expected.length)
+      ? await readBytes(archive, head, { start: 0, end: expected.length })
+      : new Uint8Array();
+  if (head !== null && toHex(found) === toHex(expected)) {
+    const { versionId, etag, bytes } = head;
+    return { key, versionId, etag, sha256: toHex(newHash().update(expected).digest()), bytes };
+  }
   throw new FirnlineError({
     code: "E_OWNER",
-    subject: object.key,
+    subject: key,
     problem: "another manifest of this segment is there already",
     hint: "Another database writes to this archive; find out which, nothing was deleted",
-    key: object.key,
+    key,
   });
 }

@@ -8,16 +8,37 @@ import { collect } from "../../src/cli/commands/collect.ts";
 import { verify } from "../../src/cli/commands/verify.ts";
 import { demo } from "../../src/cli/commands/demo.ts";
 import { doctor } from "../../src/cli/commands/doctor.ts";
+import { hold } from "../../src/cli/commands/hold.ts";
 import { init } from "../../src/cli/commands/init.ts";
+import { lifecycle } from "../../src/cli/commands/lifecycle.ts";
 import { migrate } from "../../src/cli/commands/migrate.ts";
 import { plan } from "../../src/cli/commands/plan.ts";
+import { rehydrate } from "../../src/cli/commands/rehydrate.ts";
+import { restores } from "../../src/cli/commands/restores.ts";
 import { retrieve } from "../../src/cli/commands/retrieve.ts";
 import { run } from "../../src/cli/commands/run.ts";
 import { status } from "../../src/cli/commands/status.ts";
 import { commandHelp, generalHelp } from "../../src/cli/help.ts";
 import { firnline } from "./command-line.ts";
 
-const COMMANDS = [init, doctor, migrate, plan, run, status, retrieve, verify, catalog, adopt, collect, demo];
+const COMMANDS = [
+  init,
+  doctor,
+  migrate,
+  plan,
+  run,
+  status,
+  retrieve,
+  rehydrate,
+  restores,
+  verify,
+  catalog,
+  adopt,
+  collect,
+  hold,
+  lifecycle,
+  demo,
+];
 const COLUMNS_MAX = 100;
 
 const golden = (name: string): string => `../golden/help-${name}.txt`;

@@ -51,7 +51,7 @@ describe("the library", () => {
       "2 rows are hot [",
     ]);
     expect(stdout).toMatch(
-      /archived: 130n,\n\s+pruned: 130n,\n\s+deleted: 0n,\n\s+hot: \{ rows: 2n, bytes: \d+n \}/,
+      /archived: 130n,\n\s+pruned: 130n,\n\s+deleted: 0n,\n\s+expired: 0n,\n\s+hot: \{ rows: 2n, bytes: \d+n \}/,
     );
     expect(answer.toString().split("\r\n").slice(0, 2)).toEqual([
       "id,ts,action,message,details",

@@ -113,6 +113,9 @@ describe("a pipeline's life", () => {
           cooled: "0",
           replaced: "0",
           rewritten: "0",
+          expired: "0",
+          packed: "0",
+          tagged: "0",
           steps: 0,
           drift: 0,
           failures: 0,
@@ -155,7 +158,9 @@ describe("a pipeline's life", () => {
     const out = answer("all.ndjson");
     const { code, stdout, stderr } = await cli(scenario, "retrieve", "audit-logs", ...YEAR, "--out", out);
     expect(code).toBe(0);
-    expect(stderr).toBe("range: 2025-12-01T00:00:00.000000Z <= ts < 2026-03-01T00:00:00.000000Z\n");
+    expect(stderr).toMatch(
+      /^range: 2025-12-01T00:00:00.000000Z <= ts < 2026-03-01T00:00:00.000000Z\naudit_logs: 1 cold segment to restore first, [\d.]+ KiB in DEEP_ARCHIVE\n {2}tier Standard, for 3 days, at no cost\n$/,
+    );
     expect(stdout).toMatch(/: 180 rows, .+; 60 hot, 60 warm, 60 cold; 1 cold segment restored\n/);
     expect((await readFile(out, "utf8")).trimEnd().split("\n")).toHaveLength(180);
 

@@ -63,6 +63,7 @@ describe("firnline status --history", () => {
         archived: "110",
         pruned: "110",
         deleted: "40",
+        expired: "0",
         hotRows: "30",
         hotBytes: bytes,
         warmBytes: bytes,

@@ -2,11 +2,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { backlogOf, statusJson, statusText, tiersOf } from "../../src/cli/status-text.ts";
+import type { Hold } from "../../src/catalog/holds.ts";
 import type { RunRecord, TierTotals } from "../../src/catalog/port.ts";
 import type { Held, Step } from "../../src/plan/step.ts";
 import { type EpochMicros, type EpochMs, parseDay, parseInstant } from "../../src/rows/day.ts";
 import { SEGMENT_STATES } from "../../src/segment/state.ts";
-import type { Status } from "../../src/pipeline.ts";
+import type { Status } from "../../src/pipeline-options.ts";
 
 const NIGHT = Date.UTC(2026, 2, 1, 2) as EpochMs;
 const RUN_ID = "0b9b1c1e-0000-4000-8000-000000000000";
@@ -25,6 +26,7 @@ function status(changes: Partial<Status> & { steps?: Step[]; held?: Held[] } = {
     },
     totals: [],
     runs: [],
+    holds: [],
     plan: { asOf: 0n as EpochMicros, steps, held, blockers: [] },
     ...rest,
   };
@@ -123,6 +125,8 @@ describe("the backlog", () => {
         step(["delete"], "2026-01-28", null),
         step(["export", "seal", "prune"], "2026-01-29", null),
         step(["transition"], "2025-01-01", "s4"),
+        step(["expire"], "2019-01-01", "s5"),
+        step(["lock"], "2019-01-02", "s6"),
       ],
       held: [
         {
@@ -135,11 +139,41 @@ describe("the backlog", () => {
         },
       ],
     });
-    expect(backlogOf(waiting)).toEqual({ overdueDays: 2, unfinishedSegments: 3, dueForCold: 1, held: 1 });
+    expect(backlogOf(waiting)).toEqual({
+      overdueDays: 2,
+      unfinishedSegments: 3,
+      dueForCold: 1,
+      dueForExpiry: 1,
+      held: 1,
+    });
     expect(statusText(waiting).slice(6, 8)).toEqual([
-      "  overdue: 2 days to move, 3 segments to finish, 1 segment to cool down; the next run does it, `firnline plan` says how",
+      "  overdue: 2 days to move, 3 segments to finish, 1 segment to cool down, 1 segment to expire; the next run does it, `firnline plan` says how",
       "  held back: 1 partition; `firnline plan` says why",
     ]);
+  });
+});
+
+it("holds in force and what expired are told, each on a line", () => {
+  const hold: Hold = {
+    hold: "0d5cf1a2-0000-4000-8000-000000000000",
+    dayFrom: parseDay("2024-01-01"),
+    dayTo: parseDay("2024-03-31"),
+    reason: "case 17",
+    placedBy: "jane",
+    placedAt: NIGHT,
+    released: null,
+  };
+  const found = status({
+    holds: [hold],
+    totals: [totals("expired", 1_200n, 0n, "2019-01-01"), totals("expiring", 34n, 0n, "2019-01-02")],
+  });
+  expect(statusText(found).slice(7, 9)).toEqual([
+    "  hold 0d5cf1a2 on 2024-01-01 .. 2024-03-31 since 2026-03-01, by jane: case 17",
+    "  expired: 1,234 rows of 4 segments, by policy",
+  ]);
+  expect(JSON.parse(statusJson(found))).toMatchObject({
+    expired: { segments: 4, rows: "1234" },
+    holds: [{ hold: hold.hold, from: "2024-01-01", to: "2024-03-31", released: null }],
   });
 });
 
@@ -208,8 +242,11 @@ it("for machines: one object, counts as decimal strings, instants in RFC 3339", 
     overdueDays: 0,
     unfinishedSegments: 0,
     dueForCold: 0,
+    dueForExpiry: 0,
     held: 0,
     leftovers: { nullTime: "0", infiniteTime: "0", outOfCalendar: "0" },
+    expired: { segments: 0, rows: "0" },
+    holds: [],
     runs: [
       {
         run: RUN_ID,

@@ -31,6 +31,8 @@ export async function askFor(environment: Environment<unknown>, folder: string, 
     out,
     format: "ndjson",
     requestedBy: "the model",
+    prices: null,
+    terms: { allow: "any" },
     temporary: folder,
     signal: new AbortController().signal,
   });

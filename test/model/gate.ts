@@ -69,7 +69,7 @@ export class Gate<H extends Happening> {
 
   /** The same environment, seen through the gate. */
   around<Tx>(environment: Environment<Tx>): Environment<Tx> {
-    const { hot, leafDrop, presentRows, catalog, detaching, upkeep, archive } = environment;
+    const { hot, leafDrop, presentRows, catalog, detaching, upkeep, restores, archive } = environment;
     return {
       ...environment,
       hot: this.#watch("hot", hot),
@@ -78,6 +78,7 @@ export class Gate<H extends Happening> {
       catalog: this.#watch("catalog", catalog),
       detaching: this.#watch("detaching", detaching),
       upkeep: this.#watch("upkeep", upkeep),
+      restores: this.#watch("restores", restores),
       archive: this.#watch("archive", archive),
       failpoint: (name) => this.#failpoint(name),
     };

@@ -109,6 +109,7 @@ describe("the open segments of a leaf", () => {
         object: { versionId: null, etag: null, sha256: "00".repeat(32), bytes: 1n },
         chunkRows: [2],
         draft: new Uint8Array(1),
+        shape: "a shape",
       });
     }
     const open = await detaching.openSegments(PIPELINE, LEAF.oid);

@@ -54,6 +54,13 @@ describe("decided entries", () => {
     for (const { entryId } of pending) expect(entryId).toMatch(/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/);
   });
 
+  it("are in the order of their numbers, and not of the texts of these", async () => {
+    const writers = Array.from({ length: 12 }, (_, at) => `writer ${at}`);
+    for (const writer of writers) await scene.catalog.enqueue(lease, started(writer), AT);
+    const pending = await scene.catalog.pending(PIPELINE);
+    expect(pending.map(({ event }) => (event.type === "run-started" ? event.writer : ""))).toEqual(writers);
+  });
+
   it("of another pipeline are not among them", async () => {
     await scene.register("other");
     await scene.catalog.enqueue(await scene.lease("other"), started("x"), AT);

@@ -21,6 +21,7 @@ export const QUIET_DAY: RunOutcome["history"] = {
   archived: 0n,
   pruned: 0n,
   deleted: 0n,
+  expired: 0n,
   hot: null,
 };
 
@@ -102,6 +103,7 @@ export class CatalogScene implements AsyncDisposable {
       object: pinOf(`object ${segment}`, 4_096n),
       chunkRows,
       draft: new TextEncoder().encode(`draft of ${segment}`),
+      shape: "a shape",
     });
     return segment;
   }

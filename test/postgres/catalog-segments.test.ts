@@ -43,6 +43,11 @@ describe("a reserved segment", () => {
       rowsQuarantined: 0n,
       rowsUnknown: 0n,
       rowsSuperseded: 0n,
+      taggedAt: null,
+      archivedAsOf: null,
+      lock: null,
+      isHeld: false,
+      shape: null,
     });
     expect(await scene.catalog.segment(PIPELINE, record.segment)).toEqual(record);
   });
@@ -64,6 +69,7 @@ describe("an uploaded segment", () => {
       object: { versionId: null, etag: null, sha256: hashOf("o"), bytes: 9_007_199_254_740_995n },
       chunkRows: [3, 1, 2],
       draft,
+      shape: "a shape",
     });
     expect(await scene.catalog.segment(PIPELINE, segment)).toMatchObject({
       state: "uploaded",
@@ -88,6 +94,7 @@ describe("an uploaded segment", () => {
       object: { versionId: "v9", etag: null, sha256: hashOf("9"), bytes: 1n },
       chunkRows: [1],
       draft: Uint8Array.of(9),
+      shape: "a shape",
     });
     await expect(again).rejects.toThrow(
       /^E_INTERNAL .* it is not in a state \(exporting\) for upload-recorded/,

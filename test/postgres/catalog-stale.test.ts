@@ -73,6 +73,7 @@ const WRITES: Readonly<Record<string, Write>> = {
       object: { versionId: null, etag: null, sha256: hashOf("x"), bytes: 9n },
       chunkRows: [5],
       draft: Uint8Array.of(1),
+      shape: "a shape",
     }),
   abandon: async ({ catalog }, lease, { uploaded }) => await catalog.abandon(lease, uploaded),
   classRequested: async ({ catalog }, lease, { warm }) => await catalog.classRequested(lease, warm),

@@ -143,6 +143,39 @@ describe("a segment with superseded chunks", () => {
   });
 });
 
+describe("wholly pruned segments, which have no chunks here any more,", () => {
+  async function warm(): Promise<string> {
+    const segment = await scene.pruning(lease, [10, 20]);
+    await scene.prune(lease, segment, [0, 1], 30n);
+    expect([await stateOf(segment), await chunkStates(segment)]).toEqual(["warm", []]);
+    return segment;
+  }
+  async function pack(...from: readonly string[]): Promise<string> {
+    const packed = await scene.upload(lease, [10, 20, 10, 20]);
+    const { supersedes: _, ...sealed } = sealedEvent(packed);
+    const chunks = from.map((segment) => ({ segment, chunks: [0, 1] }));
+    await scene.journal(lease, { ...sealed, type: "packed", from: chunks });
+    return packed;
+  }
+
+  it("are packed as a whole", async () => {
+    const parts = [await warm(), await warm()];
+    const packed = await pack(...parts);
+    expect(await Promise.all(parts.map(stateOf))).toEqual(["superseded", "superseded"]);
+    expect([await stateOf(packed), await chunkStates(packed)]).toEqual(["warm", []]);
+    expect(await readable()).toEqual([[packed, null]]);
+  });
+
+  it("are packed while they are warm alone", async () => {
+    const [one, moving] = [await warm(), await warm()];
+    await scene.catalog.classRequested(lease, moving);
+    await expect(pack(one, moving)).rejects.toThrow(
+      /^E_INTERNAL segment .*: it is packed, and not wholly pruned/,
+    );
+    expect(await Promise.all([one, moving].map(stateOf))).toEqual(["warm", "cooling"]);
+  });
+});
+
 describe("quarantine", () => {
   it("takes sealed chunks only, and leaves the segment open", async () => {
     const segment = await scene.pruning(lease, [10, 20]);

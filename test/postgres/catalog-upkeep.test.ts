@@ -30,6 +30,7 @@ async function rebuilt(changes: Partial<RebuiltCatalog> = {}): Promise<RebuiltCa
     journal: { n: 41n, sha256: hashOf("entry 41") },
     epoch: 9n,
     segments: [],
+    holds: [],
     detached: [],
     forgotten: [],
     decision: null,
@@ -57,6 +58,9 @@ function segmentOf(n: number, changes: Partial<RebuiltSegment> = {}): RebuiltSeg
     storageClass: "STANDARD",
     object: pin,
     manifest: { ...pin, etag: null },
+    taggedAt: null,
+    shape: "a shape",
+    sealedAt: AT,
     chunks: [],
     ...changes,
   };

@@ -1,10 +1,13 @@
 /** Hazard 4, fault lines 18, 19 and 22: a clone or a restored copy shares the archive. One goes on, and adoption says which. */
-import { createHash } from "node:crypto";
+import { createHash, randomBytes } from "node:crypto";
 import { rm } from "node:fs/promises";
 import { basename } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { openFileArchive } from "../../src/archive/file/file-archive.ts";
+import type { Archive } from "../../src/archive/port.ts";
 import { startEmbeddedPostgres } from "../../src/demo/embedded-postgres.ts";
 import type { RebuildResult } from "../../src/repair/rebuild.ts";
+import { systemClock } from "../../src/wiring.ts";
 import { archiveContents, listArchive } from "../support/archive-damage.ts";
 import { auditRows } from "../support/audit-rows.ts";
 import { copyDataDirectory } from "../support/data-directory.ts";
@@ -15,14 +18,36 @@ import {
   readJournal,
   readRows,
 } from "../support/oracle.ts";
-import { at, Scenario } from "../support/scenario.ts";
+import { at, type OpenAs, Scenario } from "../support/scenario.ts";
 import { expectVerified, verify } from "../support/verified.ts";
 
 const STOPPED = { code: "E_OWNER" };
 
-async function adopt(scenario: Scenario, environ = {}): Promise<RebuildResult> {
-  await using pipeline = scenario.open({ environ });
+async function adopt(scenario: Scenario, as: OpenAs = {}): Promise<RebuildResult> {
+  await using pipeline = scenario.open(as);
   return await pipeline.adopt({ isConfirmed: true });
+}
+
+/** The scenario's folder, for `count` writers that create nothing before each of them is about to. */
+function gates(scenario: Scenario, count: number): Archive[] {
+  const everybody = Promise.withResolvers<void>();
+  let coming = count;
+  return Array.from({ length: count }, () => {
+    const options = { root: scenario.archive, now: systemClock.now, random: randomBytes, restoreDelayMs: 0 };
+    return new Proxy<Archive>(openFileArchive(options), {
+      get(target, name) {
+        const value: unknown = Reflect.get(target, name);
+        if (typeof value !== "function") return value;
+        if (name !== "create") return value.bind(target);
+        return async (...args: Parameters<Archive["create"]>) => {
+          coming -= 1;
+          if (coming <= 0) everybody.resolve();
+          await everybody.promise;
+          return await target.create(...args);
+        };
+      },
+    });
+  });
 }
 
 /** Neither moves a row nor answers, nor changes the archive. */
@@ -115,7 +140,7 @@ describe("a copy of the database under another name", () => {
   test("that is cut after it rebuilt its catalog has adopted it when its next run begins", async () => {
     await using both = await clone();
     const { owner, copy } = both;
-    const failing = adopt(copy, { FIRNLINE_FAILPOINT: "adopt.rebuilt:error" });
+    const failing = adopt(copy, { environ: { FIRNLINE_FAILPOINT: "adopt.rebuilt:error" } });
     await expect(failing).rejects.toThrow("failpoint adopt.rebuilt");
     const types = async (): Promise<string[]> => (await readJournal(owner)).map(({ event }) => event.type);
     expect(await types()).not.toContain("adopted");
@@ -128,7 +153,7 @@ describe("a copy of the database under another name", () => {
   test("that is cut, and whose owner goes on, has lost", async () => {
     await using both = await clone();
     const { owner, copy } = both;
-    const failing = adopt(copy, { FIRNLINE_FAILPOINT: "adopt.rebuilt:error" });
+    const failing = adopt(copy, { environ: { FIRNLINE_FAILPOINT: "adopt.rebuilt:error" } });
     await expect(failing).rejects.toThrow("failpoint adopt.rebuilt");
     expect((await owner.run()).state).toBe("done");
     await expectStopped(copy);
@@ -140,7 +165,11 @@ describe("a copy of the database under another name", () => {
     const { owner, copy } = both;
     await using third = await owner.copy();
     const other = Scenario.elsewhere(owner, third.url);
-    const results = await Promise.allSettled([adopt(copy), adopt(other)]);
+    const [left, right] = gates(owner, 2) as [Archive, Archive];
+    const results = await Promise.allSettled([
+      adopt(copy, { archive: left }),
+      adopt(other, { archive: right }),
+    ]);
     expect(results.map(({ status }) => status).sort()).toEqual(["fulfilled", "rejected"]);
     expect(results.find(({ status }) => status === "rejected")).toMatchObject({ reason: STOPPED });
     const [winner, loser] = results[0]?.status === "fulfilled" ? [copy, other] : [other, copy];

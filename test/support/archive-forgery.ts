@@ -55,10 +55,12 @@ export class Forgery {
     );
   }
 
-  /** The sealed and packed segments that were not collected, in order of the journal. */
+  /** The sealed and packed segments that were not collected and did not expire, in order of the journal. */
   async sealed(): Promise<Sealed[]> {
     const entries = await this.journal();
-    const collected = entries.flatMap(({ event }) => (event.type === "collected" ? event.objects : []));
+    const collected = entries.flatMap(({ event }) =>
+      event.type === "collected" || event.type === "expired" ? event.objects : [],
+    );
     return entries.flatMap(({ event }) => {
       if (event.type !== "sealed" && event.type !== "packed") return [];
       return collected.some(({ key }) => key === event.object.key) ? [] : [event];
@@ -190,8 +192,8 @@ export const TAMPERINGS: Readonly<Record<string, Tampering>> = {
   "an event of a later version stands in the journal": async (forgery) => {
     const entries = await forgery.journal();
     const last = entries.at(-1) as (typeof entries)[number];
-    await forgery.writeJournal([...entries.slice(0, -1), { ...last, event: { type: "expired" } as never }]);
-    return `BAD journal ${entries.length}: its event expired is of a later version`;
+    await forgery.writeJournal([...entries.slice(0, -1), { ...last, event: { type: "erased" } as never }]);
+    return `BAD journal ${entries.length}: its event erased is of a later version`;
   },
   "a run of another archive stands in the journal": async (forgery) => {
     const entries = await forgery.journal();

@@ -7,8 +7,15 @@ import { FAILPOINTS } from "../../src/failpoint.ts";
 import { auditRows } from "./audit-rows.ts";
 import { Scenario } from "./scenario.ts";
 
-/** The failpoints that such a run passes. A plain table has no leaf to drop: see `busy-leaves.ts`. */
-export const BUSY_FAILPOINTS = FAILPOINTS.filter((name) => !/^(?:drop|reconcile|adopt|collect)\./.test(name));
+/**
+ * The failpoints that such a run passes. A plain table has no leaf to drop: see `busy-leaves.ts`. Copies are restored by
+ * retrievals alone, and nothing expires: see `expiry.test.ts`. A folder has no tags to wait for and no versions, and no
+ * object is too small for it: see `transition-modes.test.ts` and `packing.test.ts`.
+ */
+export const BUSY_FAILPOINTS = FAILPOINTS.filter(
+  (name) =>
+    !/^(?:drop|restore|reconcile|adopt|collect|pack|expire)\.|^transition\.(?:tagged|removed)$/.test(name),
+);
 
 /** What the delete-only rule takes. */
 export const DELETABLE = "action = 'access_denied'";

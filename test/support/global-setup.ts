@@ -1,7 +1,8 @@
 /**
  * One Postgres for the whole test run, started when the first test asks for it, so that a run of pure tests does not
  * pay for it. Test files run in processes of their own: they ask through `broker`, a loopback HTTP address whose
- * answer is the server's URL. `FIRNLINE_TEST_POSTGRES_URL` names a server to use instead (a superuser's URL).
+ * answer is the server's URL. `FIRNLINE_TEST_POSTGRES_URL` names a server to use instead (a superuser's URL). The S3
+ * servers are to be had in the same way, see `s3-broker.ts`.
  */
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
@@ -9,10 +10,12 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import type { TestProject } from "vitest/node";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/demo/embedded-postgres.ts";
+import { S3Broker } from "./s3-broker.ts";
 
 declare module "vitest" {
   interface ProvidedContext {
     postgresBroker: string;
+    s3Broker: string;
   }
 }
 
@@ -30,7 +33,12 @@ export default async function setup(project: TestProject): Promise<() => Promise
   };
 
   const path = `/${randomUUID()}`; // the answer holds a password, and other users can reach the loopback
+  const s3 = new S3Broker();
   const broker = createServer((request, response) => {
+    if (request.url?.startsWith(`${path}/s3/`) === true) {
+      void s3.answer(request, response);
+      return;
+    }
     if (request.url !== path) {
       response.writeHead(404).end();
       return;
@@ -42,11 +50,14 @@ export default async function setup(project: TestProject): Promise<() => Promise
   });
   broker.listen(0, "127.0.0.1");
   await once(broker, "listening");
-  project.provide("postgresBroker", `http://127.0.0.1:${(broker.address() as AddressInfo).port}${path}`);
+  const url = `http://127.0.0.1:${(broker.address() as AddressInfo).port}${path}`;
+  project.provide("postgresBroker", url);
+  project.provide("s3Broker", `${url}/s3`);
 
   return async () => {
     broker.close();
     broker.closeAllConnections();
+    await s3[Symbol.asyncDispose]();
     await (await server?.catch(() => undefined))?.stop();
   };
 }

@@ -78,6 +78,8 @@ export interface ArchiveContent {
   readonly segments: readonly ArchivedSegment[];
   /** Rows deleted by delete-only rules, by `rule day`. */
   readonly deleted: Readonly<Record<string, number>>;
+  /** Rows of segments whose expiry is journaled. */
+  readonly expired: number;
 }
 
 export async function readArchive(scenario: Scenario): Promise<ArchiveContent> {
@@ -97,8 +99,14 @@ export async function readArchive(scenario: Scenario): Promise<ArchiveContent> {
       .flatMap((event) => event["objects"] as { key: string }[])
       .map(({ key }) => key),
   );
+  const expiring = new Set(of("expire-intent").map(({ segment }) => segment));
+  let expired = 0;
   for (const sealed of [...(of("sealed") as unknown as SealedEvent[]), ...packs]) {
     if (collected.has(sealed.object.key)) continue;
+    if (expiring.has(sealed.segment)) {
+      expired += Number(sealed.rows);
+      continue;
+    }
     const object = await readFile(join(scenario.archive, sealed.object.key));
     expect(sha256(object), `object ${sealed.object.key}`).toBe(sealed.object.sha256);
     const manifest = await readFile(join(scenario.archive, sealed.manifest.key));
@@ -117,7 +125,7 @@ export async function readArchive(scenario: Scenario): Promise<ArchiveContent> {
       pruned: await readChunks(scenario, sealed, document, live, columns),
     });
   }
-  return { segments, deleted };
+  return { segments, deleted, expired };
 }
 
 /** Chunks that left the table, in the order in which they did. A chunk is pruned once, unless its rows were found back. */
@@ -237,6 +245,8 @@ export function minus(left: readonly string[], right: readonly string[]): string
 export interface OracleOptions {
   /** What the delete-only rules of the policy match; nothing by default. */
   readonly deletable?: string;
+  /** What may have expired; nothing by default. */
+  readonly expired?: string;
   /** What belongs to no day and is never asked for, e.g. infinite times. */
   readonly leftover?: string;
 }
@@ -244,16 +254,19 @@ export interface OracleOptions {
 /** I2, by the journal and DuckDB alone. */
 export async function expectArchiveComplete(
   scenario: Scenario,
-  { deletable = "false" }: OracleOptions = {},
+  { deletable = "false", expired = "false" }: OracleOptions = {},
 ): Promise<void> {
-  const { segments, deleted } = await readArchive(scenario);
+  const { segments, deleted, expired: rowsExpired } = await readArchive(scenario);
   const truth = await readRows(scenario, "truth.rows");
   const found = [...(await readHotRows(scenario)), ...segments.flatMap(({ pruned }) => [...pruned])];
   const missing = minus(truth, found);
   expect(minus(found, truth), "rows that nobody inserted, or twice").toEqual([]);
-  expect(minus(missing, await readRows(scenario, "truth.rows", deletable)), "rows that are lost").toEqual([]);
+  expect(
+    minus(missing, await readRows(scenario, "truth.rows", `(${deletable}) OR (${expired})`)),
+    "rows that are lost",
+  ).toEqual([]);
   const journaled = Object.values(deleted).reduce((sum, rows) => sum + rows, 0);
-  expect(missing.length, "rows deleted on purpose are counted in the journal").toBe(journaled);
+  expect(missing.length, "rows removed on purpose are counted in the journal").toBe(journaled + rowsExpired);
 }
 
 export interface RetrievalDifference {
@@ -268,12 +281,12 @@ export interface RetrievalDifference {
 /** A retrieval of everything against the truth; Postgres compares them. */
 export async function retrievalDifference(
   scenario: Scenario,
-  { deletable = "false", leftover = "false" }: OracleOptions = {},
+  { deletable = "false", expired = "false", leftover = "false" }: OracleOptions = {},
 ): Promise<RetrievalDifference> {
   const { lines } = await scenario.retrieve();
   const [difference] = await scenario.query(
     `WITH answer AS (SELECT jsonb_populate_record(NULL::truth.rows, line::jsonb)::text AS row FROM unnest($1::text[]) line),
-     truth AS (SELECT the_row::text AS row, (${deletable}) IS TRUE AS deletable FROM truth.rows the_row WHERE (${leftover}) IS NOT TRUE),
+     truth AS (SELECT the_row::text AS row, (${deletable}) IS TRUE OR (${expired}) IS TRUE AS deletable FROM truth.rows the_row WHERE (${leftover}) IS NOT TRUE),
      missing AS (SELECT row FROM truth EXCEPT ALL SELECT row FROM answer)
      SELECT ARRAY(SELECT row FROM missing EXCEPT ALL SELECT row FROM truth WHERE deletable) AS lost,
             ARRAY(SELECT row FROM answer EXCEPT ALL SELECT row FROM truth) AS invented,
@@ -289,9 +302,9 @@ export async function expectRetrievalComplete(
   options: OracleOptions = {},
 ): Promise<void> {
   const difference = await retrievalDifference(scenario, options);
-  const { deleted } = await readArchive(scenario);
+  const { deleted, expired } = await readArchive(scenario);
   const journaled = Object.values(deleted).reduce((sum, rows) => sum + rows, 0);
-  expect(difference).toEqual({ lost: [], invented: [], missing: journaled });
+  expect(difference).toEqual({ lost: [], invented: [], missing: journaled + expired });
 }
 
 export async function expectNothingLost(scenario: Scenario, options: OracleOptions = {}): Promise<void> {

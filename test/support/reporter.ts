@@ -5,10 +5,12 @@
  *
  * `failed` is 0 only on a green run: besides tests it counts suites and files that failed to load or whose hooks
  * threw, unhandled errors, an interrupted run, and a run in which no test was executed. The line is printed when the
- * process exits, since vitest may still fail after its last report.
+ * process exits, since vitest may still fail after its last report. Where S3 suites ran, the table of what the servers
+ * were seen to do stands above it.
  */
 import type { SerializedError } from "vitest";
 import type { Reporter, TestCase, TestModule, TestRunEndReason, TestSuite, Vitest } from "vitest/node";
+import { type Seen, tableOf } from "./s3-table.ts";
 
 const NO_REASON = "NO REASON GIVEN";
 const LEFT_OUT = "left out by -t";
@@ -19,6 +21,8 @@ interface Tally {
   readonly skipped: readonly { readonly name: string; readonly reason: string }[];
   /** What was counted as failed without being a test. */
   readonly faults: readonly string[];
+  /** What tests that passed saw of S3 servers. */
+  readonly seen: readonly Seen[];
 }
 
 interface RunEnd {
@@ -34,6 +38,7 @@ function tally(run: RunEnd): Tally {
   let failed = 0;
   const skipped: { name: string; reason: string }[] = [];
   const faults: string[] = [];
+  const seen: Seen[] = [];
 
   for (const module of run.modules) {
     for (const suite of [module, ...module.children.allSuites()]) {
@@ -41,8 +46,10 @@ function tally(run: RunEnd): Tally {
     }
     for (const test of module.children.allTests()) {
       const result = test.result();
-      if (result.state === "passed") passed += 1;
-      else if (result.state === "failed") failed += 1;
+      if (result.state === "passed") {
+        passed += 1;
+        seen.push(...(test.meta().s3 ?? []));
+      } else if (result.state === "failed") failed += 1;
       else if (result.state === "pending") faults.push(`${nameOf(test)}: it did not end`);
       else skipped.push({ name: nameOf(test), reason: result.note ?? reasonOf(test, run.namePattern) });
     }
@@ -51,7 +58,7 @@ function tally(run: RunEnd): Tally {
   if (run.reason === "interrupted") faults.push("the run was interrupted");
   if (passed + failed + faults.length === 0) faults.push("no test was executed");
   if (run.reason === "failed" && failed + faults.length === 0) faults.push("the run failed as a whole");
-  return { passed, failed: failed + faults.length, skipped, faults };
+  return { passed, failed: failed + faults.length, skipped, faults, seen };
 }
 
 /** The lines to print for a run, the closing one last. */
@@ -59,7 +66,9 @@ function closingLines(result: Tally): string[] {
   const told = result.skipped.filter(({ reason }) => reason !== LEFT_OUT);
   const leftOut = result.skipped.length - told.length;
   const count = `${result.passed} passed, ${result.failed} failed, ${result.skipped.length} skipped`;
+  const table = tableOf(result.seen);
   return [
+    ...(table.length === 0 ? [] : [...table, ""]),
     ...result.faults.map((fault) => `FAILED ${fault.split("\n")[0]}`),
     ...(leftOut === 0 ? [] : [`skipped ${leftOut} tests: ${LEFT_OUT}`]),
     ...told.map(({ name, reason }) => `skipped ${name}: ${reason}`),

@@ -18,8 +18,10 @@ import type { RunSummary } from "../../src/stages/run-pipeline.ts";
 import { Pipeline } from "../../src/pipeline.ts";
 import { migrateDatabase } from "../../src/wiring.ts";
 import { AUDIT_LOGS } from "./audit-rows.ts";
+import type { Archive } from "../../src/archive/port.ts";
 import { FirnlineProcess } from "./firnline-process.ts";
 import { createDatabase, runAlone, type TestDatabase } from "./postgres.ts";
+import type { S3Server } from "./s3-server.ts";
 
 /** From here ages are counted: hot keeps 30 days, so 2026-01-29 is the last day that is due. */
 export const AS_OF = "2026-03-01";
@@ -39,6 +41,16 @@ export const SMALL = {
 
 export type Environ = Readonly<Record<string, string>>;
 
+/** An archive in a bucket of a real server. */
+export interface ScenarioBucket {
+  readonly server: S3Server;
+  readonly bucket: string;
+  /** `firnline` by default. */
+  readonly prefix?: string;
+  /** More fields of the policy's `archive`: lock, encryption. */
+  readonly policy?: Readonly<Record<string, unknown>>;
+}
+
 export interface ScenarioOptions {
   /** Statements that make the table. */
   readonly ddl?: string;
@@ -48,6 +60,8 @@ export interface ScenarioOptions {
   readonly tiers?: Readonly<Record<string, unknown>>;
   readonly rules?: readonly Readonly<Record<string, unknown>>[];
   readonly prune?: string;
+  /** In a bucket, instead of a temporary folder. */
+  readonly archive?: ScenarioBucket;
   /** `FIRNLINE_*` for every pipeline and process of the scenario. */
   readonly environ?: Environ;
 }
@@ -82,6 +96,11 @@ const planOptions = (as: RunAs): { asOf: EpochMicros; backfill: boolean; confirm
   backfill: as.backfill ?? true,
   confirmSooner: as.confirmSooner ?? false,
 });
+
+export interface OpenAs extends Pick<RunAs, "environ" | "url"> {
+  /** In the place of the scenario's own. */
+  readonly archive?: Archive;
+}
 
 export class Scenario implements AsyncDisposable {
   readonly url: string;
@@ -203,8 +222,13 @@ export class Scenario implements AsyncDisposable {
   }
 
   /** A pipeline in this process. */
-  open({ environ = {}, url = this.url }: Pick<RunAs, "environ" | "url"> = {}): Pipeline {
-    return new Pipeline({ policy: this.policy, connectionString: url, settings: this.settings(environ) });
+  open({ environ = {}, url = this.url, archive }: OpenAs = {}): Pipeline {
+    return new Pipeline({
+      policy: this.policy,
+      connectionString: url,
+      settings: this.settings(environ),
+      ...(archive === undefined ? {} : { archive }),
+    });
   }
 
   async run(as: RunAs = {}): Promise<RunSummary> {
@@ -227,7 +251,8 @@ export class Scenario implements AsyncDisposable {
 
   /** `firnline COMMAND` as a process of its own. */
   spawn(args: readonly string[], environ: Environ = {}): FirnlineProcess {
-    const own = { DATABASE_URL: this.url, ...SMALL, ...this.#options.environ };
+    const { archive, environ: given } = this.#options;
+    const own = { DATABASE_URL: this.url, ...SMALL, ...archive?.server.environ, ...given };
     return new FirnlineProcess([...args, "--folder", this.policies], { ...own, ...environ });
   }
 
@@ -284,13 +309,20 @@ export function at(url: string, database: string): string {
   return other.href;
 }
 
+function archivePolicy(folder: string, place: ScenarioBucket | undefined): Record<string, unknown> {
+  if (place === undefined) return { url: pathToFileURL(folder).href };
+  const { server, bucket, prefix = "firnline", policy } = place;
+  const { endpoint, region } = server;
+  return { url: prefix === "" ? `s3://${bucket}` : `s3://${bucket}/${prefix}`, endpoint, region, ...policy };
+}
+
 /** JSON is YAML, and needs no thought about quotes in hostile names. */
 function policyText(table: string, archive: string, options: ScenarioOptions): string {
   const policy = {
     version: 1,
     pipeline: "audit_logs",
     source: { connection: "DATABASE_URL", table, time: "ts", ...options.source },
-    archive: { url: pathToFileURL(archive).href },
+    archive: archivePolicy(archive, options.archive),
     tiers: {
       hot: { keep: "30d" },
       warm: { keep: "60d" },

@@ -5,9 +5,9 @@ import type { Archive } from "../../src/archive/port.ts";
 export function behind(archive: Archive, isListed: (key: string) => boolean): Archive {
   return new Proxy<Archive>(archive, {
     get(target, name) {
-      if (name === "list") {
+      if (name === "list" || name === "listVersions") {
         return async function* (prefix: string) {
-          for await (const object of target.list(prefix)) if (isListed(object.key)) yield object;
+          for await (const object of target[name](prefix)) if (isListed(object.key)) yield object;
         };
       }
       const value: unknown = Reflect.get(target, name);

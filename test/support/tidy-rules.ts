@@ -48,10 +48,11 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "price-file.ts": ["errors.ts", ...GROUND],
   "wiring.ts": [...BELOW_WIRING, "postgres"],
   "doctor.ts": BELOW_WIRING,
-  "pipeline.ts": [...BELOW_WIRING, "wiring.ts", "doctor.ts", "this-process.ts"],
-  "index.ts": [...BELOW_WIRING, "wiring.ts", "doctor.ts", "pipeline.ts"],
-  demo: [...BELOW_WIRING, "wiring.ts", "pipeline.ts"],
-  cli: [...BELOW_WIRING, "wiring.ts", "doctor.ts", "pipeline.ts", "demo"],
+  "pipeline-options.ts": BELOW_WIRING,
+  "pipeline.ts": [...BELOW_WIRING, "wiring.ts", "doctor.ts", "this-process.ts", "pipeline-options.ts"],
+  "index.ts": [...BELOW_WIRING, "wiring.ts", "doctor.ts", "pipeline.ts", "pipeline-options.ts"],
+  demo: [...BELOW_WIRING, "wiring.ts", "pipeline.ts", "pipeline-options.ts"],
+  cli: [...BELOW_WIRING, "wiring.ts", "doctor.ts", "pipeline.ts", "pipeline-options.ts", "demo"],
 };
 
 /** The packages of the ground floor: zod describes the documents that a person or the archive hands us. */

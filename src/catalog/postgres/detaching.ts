@@ -25,7 +25,7 @@ export class PostgresDetaching implements DetachingLeaves<Transaction> {
     if (found.rows[0]?.["present"] !== true) return [];
     const { rows } = await tx.query(
       `SELECT leaf_oid, leaf_schema, leaf_name, parent_schema, parent_name, bound, range_from::text, range_to::text
-       FROM firnline.detaching WHERE pipeline = $1 ORDER BY range_from, leaf_oid`,
+       FROM firnline.detaching WHERE pipeline = $1 ORDER BY detaching.range_from, leaf_oid`,
       [pipeline],
       "detaching",
     );

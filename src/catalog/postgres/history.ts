@@ -9,8 +9,8 @@ import type { Row } from "./records.ts";
 
 /** More than a year, so that a month can be held against the same one a year ago. */
 const DAYS_KEPT = 400;
-/** The migration that made the table. */
-const SCHEMA_VERSION = 2;
+/** The migration that gave the table its last column. */
+const SCHEMA_VERSION = 3;
 
 const statesOf = (tier: "warm" | "cold"): string[] =>
   Object.entries(TIER_OF_STATE).flatMap(([state, of]) => (of === tier ? [state] : []));
@@ -19,12 +19,12 @@ const statesOf = (tier: "warm" | "cold"): string[] =>
 export async function addToHistory(
   tx: Transaction,
   pipeline: string,
-  { day, archived, pruned, deleted, hot }: RunOutcome["history"],
+  { day, archived, pruned, deleted, expired, hot }: RunOutcome["history"],
 ): Promise<void> {
   await tx.query(
-    `INSERT INTO firnline.history AS h (pipeline, day, runs, rows_archived, rows_pruned, rows_deleted, hot_rows, hot_bytes,
-                                        warm_bytes, cold_bytes)
-     SELECT $1, $2, 1, $3, $4, $5, $6, $7, coalesce(sum(bytes) FILTER (WHERE state = ANY ($8)), 0),
+    `INSERT INTO firnline.history AS h (pipeline, day, runs, rows_archived, rows_pruned, rows_deleted, rows_expired, hot_rows,
+                                        hot_bytes, warm_bytes, cold_bytes)
+     SELECT $1, $2, 1, $3, $4, $5, $10, $6, $7, coalesce(sum(bytes) FILTER (WHERE state = ANY ($8)), 0),
             coalesce(sum(bytes) FILTER (WHERE state = ANY ($9)), 0)
      FROM firnline.segment WHERE pipeline = $1
      ON CONFLICT (pipeline, day) DO UPDATE SET
@@ -32,6 +32,7 @@ export async function addToHistory(
        rows_archived = h.rows_archived + excluded.rows_archived,
        rows_pruned = h.rows_pruned + excluded.rows_pruned,
        rows_deleted = h.rows_deleted + excluded.rows_deleted,
+       rows_expired = h.rows_expired + excluded.rows_expired,
        hot_rows = coalesce(excluded.hot_rows, h.hot_rows),
        hot_bytes = coalesce(excluded.hot_bytes, h.hot_bytes),
        warm_bytes = excluded.warm_bytes,
@@ -46,6 +47,7 @@ export async function addToHistory(
       hot?.bytes.toString() ?? null,
       statesOf("warm"),
       statesOf("cold"),
+      expired.toString(),
     ],
     "history",
   );
@@ -61,8 +63,8 @@ export async function addToHistory(
 export async function readHistory(tx: Transaction, pipeline: string, since: DayUtc): Promise<HistoryDay[]> {
   if ((await readSchemaVersion(tx)) < SCHEMA_VERSION) return [];
   const { rows } = await tx.query(
-    `SELECT day::text, runs, rows_archived::text, rows_pruned::text, rows_deleted::text, hot_rows::text, hot_bytes::text,
-            warm_bytes::text, cold_bytes::text
+    `SELECT day::text, runs, rows_archived::text, rows_pruned::text, rows_deleted::text, rows_expired::text,
+            hot_rows::text, hot_bytes::text, warm_bytes::text, cold_bytes::text
      FROM firnline.history WHERE pipeline = $1 AND day >= $2 ORDER BY day`,
     [pipeline, formatDay(since)],
     "history",
@@ -78,6 +80,7 @@ function historyDay(row: Row): HistoryDay {
     archived: BigInt(row["rows_archived"]),
     pruned: BigInt(row["rows_pruned"]),
     deleted: BigInt(row["rows_deleted"]),
+    expired: BigInt(row["rows_expired"]),
     hot: hotRows === null ? null : { rows: BigInt(hotRows), bytes: BigInt(row["hot_bytes"]) },
     warmBytes: BigInt(row["warm_bytes"]),
     coldBytes: BigInt(row["cold_bytes"]),

@@ -105,7 +105,7 @@ async function applyEvent(tx: Transaction, pipeline: string, event: JournalEvent
         pipeline,
         event.segment,
       ]);
-      for (const replaced of event.from) await supersede(tx, pipeline, replaced, ["pruned"]);
+      for (const packed of event.from) await supersedePacked(tx, pipeline, packed);
       return;
     case "superseded":
       await supersede(tx, pipeline, event, REPLACEABLE_CHUNKS);
@@ -124,6 +124,13 @@ async function applyEvent(tx: Transaction, pipeline: string, event: JournalEvent
       await moveSegment(tx, pipeline, event.segment, "prune-journaled", {});
       return;
     case "transitioned":
+      // Another version has locks of its own.
+      await tx.query(
+        `UPDATE firnline.segment SET lock_mode = NULL, locked_until = NULL, legal_hold = false
+         WHERE pipeline = $1 AND segment = $2 AND version_id IS DISTINCT FROM $3`,
+        [pipeline, event.segment, event.object.versionId],
+        "transitioned",
+      );
       await moveSegment(tx, pipeline, event.segment, "transition-journaled", {
         storage_class: event.storageClass,
         version_id: event.object.versionId,
@@ -182,4 +189,23 @@ async function supersede(
 ): Promise<void> {
   await moveChunks(tx, pipeline, replaced, from, "superseded");
   await settleSegment(tx, pipeline, replaced.segment);
+}
+
+/** A wholly pruned segment has no chunks here any more; what is packed of it is all of it. */
+async function supersedePacked(tx: Transaction, pipeline: string, packed: ChunksOf): Promise<void> {
+  const { rows } = await tx.query(
+    `SELECT s.state, EXISTS (SELECT FROM firnline.chunk c
+       WHERE c.pipeline = s.pipeline AND c.segment = s.segment) AS has_chunks
+     FROM firnline.segment s WHERE s.pipeline = $1 AND s.segment = $2`,
+    [pipeline, packed.segment],
+    "packed",
+  );
+  if (rows[0]?.["has_chunks"] === true) return await supersede(tx, pipeline, packed, ["pruned"]);
+  // I2: without chunks in the catalog, only a warm segment is wholly pruned.
+  invariant(
+    rows[0]?.["state"] === "warm",
+    `segment ${packed.segment}`,
+    "it is packed, and not wholly pruned",
+  );
+  await moveSegment(tx, pipeline, packed.segment, "wholly-superseded", {});
 }

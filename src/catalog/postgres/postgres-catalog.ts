@@ -23,7 +23,6 @@ import type {
   RunRecord,
   RunOutcome,
   SegmentRecord,
-  StoredPin,
   TierTotals,
 } from "../port.ts";
 import { examineCatalog } from "./examine.ts";
@@ -35,6 +34,7 @@ import { insertEntry, pendingEntry, publishEntry } from "./outbox.ts";
 import { finishRetrieval, pinSegments, readableSegments, startRetrieval } from "./retrievals.ts";
 import { chunkRecord } from "./records.ts";
 import { register } from "./register.ts";
+import { requireRemovable } from "./removable.ts";
 import * as segmentWrites from "./segments.ts";
 import * as views from "./views.ts";
 
@@ -121,6 +121,7 @@ export class PostgresCatalog implements Catalog<Transaction> {
 
   async enqueue(lease: Lease, event: JournalEvent, at: string): Promise<void> {
     await this.#guarded("enqueue", lease, async (tx) => {
+      await requireRemovable(tx, lease.pipeline, event);
       await insertEntry(tx, { pipeline: lease.pipeline, run: lease.run, epoch: lease.epoch, at, event });
     });
   }
@@ -128,8 +129,8 @@ export class PostgresCatalog implements Catalog<Transaction> {
   async pending(pipeline: string): Promise<PendingEntry[]> {
     return await this.#read("outbox", async (tx) => {
       const { rows } = await tx.query(
-        `SELECT id::text, entry_id::text, run, epoch::text, at, event FROM firnline.outbox
-         WHERE pipeline = $1 ORDER BY id`,
+        `SELECT id::text, entry_id::text, run, epoch::text, at, event FROM firnline.outbox o
+         WHERE pipeline = $1 ORDER BY o.id`,
         [pipeline],
         "outbox",
       );
@@ -143,7 +144,7 @@ export class PostgresCatalog implements Catalog<Transaction> {
 
   async reserveSegment(
     lease: Lease,
-    segment: PartitionKey & { storageClass: string; random: Uint8Array; replaces: boolean },
+    segment: Parameters<Catalog<Transaction>["reserveSegment"]>[1],
   ): Promise<SegmentRecord> {
     return await this.#guarded(
       "reserve",
@@ -155,7 +156,7 @@ export class PostgresCatalog implements Catalog<Transaction> {
   async uploaded(
     lease: Lease,
     segment: string,
-    upload: { rows: bigint; object: StoredPin; chunkRows: readonly number[]; draft: Uint8Array },
+    upload: Parameters<Catalog<Transaction>["uploaded"]>[2],
   ): Promise<void> {
     await this.#guarded(
       "uploaded",

@@ -28,7 +28,7 @@ export async function rebuild(
   );
   // What a retrieval reads at this moment stays pinned, if the archive has it at all.
   const known = [pipeline, segments.map(({ segment }) => segment)];
-  for (const table of ["pin", "segment"]) {
+  for (const table of ["pin", "restore", "segment"]) {
     await tx.query(
       `DELETE FROM firnline.${table} WHERE pipeline = $1 AND NOT (segment = ANY ($2))`,
       known,
@@ -38,12 +38,34 @@ export async function rebuild(
   for (let at = 0; at < segments.length; at += BATCH_SEGMENTS) {
     await insertSegments(tx, pipeline, segments.slice(at, at + BATCH_SEGMENTS));
   }
+  await replaceHolds(tx, rebuilt);
   await listDetached(tx, rebuilt);
   if (rebuilt.decision !== null) {
     const { event, at } = rebuilt.decision;
     await insertEntry(tx, { pipeline, run: request.run, epoch: lease.epoch, at, event });
   }
   return lease;
+}
+
+async function replaceHolds(tx: Transaction, { pipeline, holds }: RebuiltCatalog): Promise<void> {
+  await tx.query("DELETE FROM firnline.hold WHERE pipeline = $1", [pipeline], "rebuild");
+  const rows = holds.map(({ hold, dayFrom, dayTo, reason, placedBy, placedAt, released }) => ({
+    hold,
+    pipeline,
+    day_from: formatDay(dayFrom),
+    day_to: formatDay(dayTo),
+    reason,
+    placed_by: placedBy,
+    placed_at: new Date(placedAt).toISOString(),
+    released_by: released?.by ?? null,
+    release_reason: released?.reason ?? null,
+    released_at: released === null ? null : new Date(released.at).toISOString(),
+  }));
+  await tx.query(
+    "INSERT INTO firnline.hold SELECT * FROM jsonb_populate_recordset(NULL::firnline.hold, $1)",
+    [JSON.stringify(rows)],
+    "rebuild",
+  );
 }
 
 async function listDetached(tx: Transaction, { pipeline, detached }: RebuiltCatalog): Promise<void> {
@@ -146,6 +168,13 @@ async function insertSegments(
     manifest_sha256: `\\x${one.manifest.sha256}`,
     manifest_bytes: one.manifest.bytes.toString(),
     manifest_version_id: one.manifest.versionId,
+    tagged_at: one.taggedAt,
+    archived_as_of: one.sealedAt,
+    // The store knows; the next run asks.
+    lock_mode: null,
+    locked_until: null,
+    legal_hold: false,
+    shape: one.shape,
     leaf_oid: one.leaf?.oid ?? null,
     leaf_schema: one.leaf?.schema ?? null,
     leaf_name: one.leaf?.name ?? null,

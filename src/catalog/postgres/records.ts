@@ -13,9 +13,13 @@ import type {
   SegmentRecord,
   TierTotals,
 } from "../port.ts";
+import type { SegmentLock } from "../segment-lock.ts";
 
 // oxlint-disable-next-line typescript/no-explicit-any -- rows come untyped from the driver; each function below names the columns it reads
 export type Row = Record<string, any>;
+
+/** Milliseconds since 1970 of a timestamptz column, as SQL. */
+export const epochMs = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::bigint::text`;
 
 export const PIPELINE_COLUMNS = `pipeline, archive_id::text, archive_url, source, policy, lease_run, lease_holder,
   lease_epoch::text, journal_n::text, journal_sha256`;
@@ -38,7 +42,9 @@ export function pipelineRecord(row: Row): PipelineRecord {
 
 export const SEGMENT_COLUMNS = `s.segment, s.state, s.rule, s.day_from::text, s.day_to::text, s.rows::text, s.bytes::text,
   s.storage_class, s.version_id, s.etag, s.sha256, s.manifest_sha256, s.manifest_bytes::text, s.manifest_version_id,
-  s.leaf_oid, s.leaf_schema, s.leaf_name, s.replaces,
+  s.leaf_oid, s.leaf_schema, s.leaf_name, s.replaces, s.shape, ${epochMs("s.tagged_at")} AS tagged_at,
+  (extract(epoch FROM s.archived_as_of) * 1000000)::bigint::text AS archived_as_of,
+  s.lock_mode, ${epochMs("s.locked_until")} AS locked_until, s.legal_hold,
   (SELECT jsonb_object_agg(c.state, c.rows) FROM (
      SELECT state, sum(rows)::text AS rows FROM firnline.chunk
      WHERE pipeline = s.pipeline AND segment = s.segment GROUP BY state) c) AS rows_by_state`;
@@ -91,6 +97,17 @@ export function segmentRecord(row: Row): SegmentRecord {
     rowsQuarantined: rowsOf(["quarantined"]),
     rowsUnknown: rowsOf(["unknown"]),
     rowsSuperseded: rowsOf(["superseded"]),
+    archivedAsOf: row["archived_as_of"] === null ? null : (BigInt(row["archived_as_of"]) as EpochMicros),
+    lock:
+      row["lock_mode"] === null
+        ? null
+        : {
+            mode: row["lock_mode"] as SegmentLock["mode"],
+            until: Number(row["locked_until"]) as EpochMs,
+          },
+    isHeld: row["legal_hold"] as boolean,
+    taggedAt: row["tagged_at"] === null ? null : (Number(row["tagged_at"]) as EpochMs),
+    shape: row["shape"] as string | null,
   };
 }
 
@@ -117,9 +134,6 @@ export function tierTotals(row: Row): TierTotals {
     newest: day(row["newest"] as string | null),
   };
 }
-
-/** Milliseconds since 1970 of a timestamptz column, as SQL. */
-export const epochMs = (column: string): string => `(extract(epoch FROM ${column}) * 1000)::bigint::text`;
 
 export function runRecord(row: Row): RunRecord {
   return {

@@ -2,28 +2,29 @@
 import { invariant } from "../../errors.ts";
 import { type DayUtc, formatDay } from "../../rows/day.ts";
 import { fromHex } from "../../rows/hex.ts";
-import type { PartitionKey } from "../../segment/partition-key.ts";
 import { segmentId } from "../../segment/archive-keys.ts";
 import type { ChunkState } from "../../segment/state.ts";
 import type { Transaction } from "../../postgres/database.ts";
-import type { Lease, SegmentRecord, StoredPin } from "../port.ts";
+import type { Catalog, Lease, SegmentRecord } from "../port.ts";
 import { guard } from "./lease.ts";
 import { moveSegment, settleSegment } from "./chunks.ts";
 import { mergeEntry } from "./outbox.ts";
+import { requireNoHold } from "./removable.ts";
 import { selectSegment } from "./views.ts";
 
 export async function reserveSegment(
   tx: Transaction,
   lease: Lease,
-  segment: PartitionKey & { storageClass: string; random: Uint8Array; replaces: boolean },
+  segment: Parameters<Catalog<Transaction>["reserveSegment"]>[1],
 ): Promise<SegmentRecord> {
   const next = await tx.query("SELECT nextval('firnline.segment_sequence')::text AS sequence", [], "reserve");
   const id = segmentId(BigInt(next.rows[0]?.["sequence"] as string), segment.random);
   const day = formatDay(segment.day);
   await tx.query(
     `INSERT INTO firnline.segment (pipeline, segment, state, rule, day_from, day_to, storage_class, replaces,
-                                   leaf_oid, leaf_schema, leaf_name)
-     VALUES ($1, $2, 'exporting', $3, $4, $4, $5, $6, $7, $8, $9)`,
+                                   leaf_oid, leaf_schema, leaf_name, archived_as_of)
+     VALUES ($1, $2, 'exporting', $3, $4, $10, $5, $6, $7, $8, $9,
+             (SELECT as_of FROM firnline.run WHERE pipeline = $1 AND run = $11))`,
     [
       lease.pipeline,
       id,
@@ -34,6 +35,8 @@ export async function reserveSegment(
       segment.leaf?.oid ?? null,
       segment.leaf?.schema ?? null,
       segment.leaf?.name ?? null,
+      formatDay(segment.dayTo ?? segment.day),
+      lease.run,
     ],
     "reserve",
   );
@@ -44,7 +47,7 @@ export async function uploaded(
   tx: Transaction,
   lease: Lease,
   segment: string,
-  upload: { rows: bigint; object: StoredPin; chunkRows: readonly number[]; draft: Uint8Array },
+  upload: Parameters<Catalog<Transaction>["uploaded"]>[2],
 ): Promise<void> {
   await moveSegment(tx, lease.pipeline, segment, "upload-recorded", {
     rows: upload.rows.toString(),
@@ -52,6 +55,7 @@ export async function uploaded(
     sha256: fromHex(upload.object.sha256),
     version_id: upload.object.versionId,
     etag: upload.object.etag,
+    shape: upload.shape,
   });
   await tx.query(
     `INSERT INTO firnline.chunk (pipeline, segment, chunk, state, rows)
@@ -137,4 +141,6 @@ export async function rowsDeleted(
   const event = { type: "deleted" as const, rule, day, rows: rows.toString(), from, to };
   await mergeEntry(tx, lease, `deleted ${rule} ${day}`, event, at);
   await guard(tx, lease);
+  // They are nowhere else. Behind the guard: a hold that is being placed waits for this, or this sees it.
+  await requireNoHold(tx, lease.pipeline, deleted.day, deleted.day, `the rows of ${rule} ${day}`);
 }

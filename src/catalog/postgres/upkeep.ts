@@ -11,6 +11,7 @@ import type {
   SeenGarbage,
   Upkeep,
 } from "../upkeep.ts";
+import { readHolds } from "./holds.ts";
 import { guard } from "./lease.ts";
 import { pendingEntry } from "./outbox.ts";
 import { readSchemaVersion } from "./migrate.ts";
@@ -36,12 +37,17 @@ export class PostgresUpkeep implements Upkeep {
       const record = await selectPipeline(tx, pipeline);
       if (record === null) return null;
       const { rows } = await tx.query(
-        `SELECT id::text, entry_id::text, run, epoch::text, at, event FROM firnline.outbox
-         WHERE pipeline = $1 ORDER BY id`,
+        `SELECT id::text, entry_id::text, run, epoch::text, at, event FROM firnline.outbox o
+         WHERE pipeline = $1 ORDER BY o.id`,
         [pipeline],
         "contents",
       );
-      return { record, pending: rows.map(pendingEntry), segments: await readSegments(tx, pipeline) };
+      return {
+        record,
+        pending: rows.map(pendingEntry),
+        segments: await readSegments(tx, pipeline),
+        holds: await readHolds(tx, pipeline),
+      };
     });
   }
 

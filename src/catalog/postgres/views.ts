@@ -79,8 +79,9 @@ export async function view(
     return rows.map(segmentRecord);
   };
   const archived = await tx.query(
-    `SELECT DISTINCT leaf_oid, leaf_schema, leaf_name, rule, day_from::text AS day FROM firnline.segment
-       WHERE pipeline = $1 AND day_from = ANY($2::date[]) AND state IN ('warm', 'cooling', 'cold')`,
+    `SELECT DISTINCT leaf_oid, leaf_schema, leaf_name, rule, hot.day::text AS day
+     FROM firnline.segment JOIN unnest($2::date[]) AS hot(day) ON hot.day BETWEEN day_from AND day_to
+       WHERE pipeline = $1 AND state IN ('warm', 'cooling', 'cold', 'expiring', 'expired')`,
     [pipeline, hotDays.map(formatDay)],
     "view",
   );
@@ -90,7 +91,10 @@ export async function view(
   );
   return {
     pipeline: record,
-    unfinished: await select("s.state IN ('exporting', 'uploaded', 'sealed', 'pruning', 'cooling')", []),
+    unfinished: await select(
+      "s.state IN ('exporting', 'uploaded', 'sealed', 'pruning', 'cooling', 'expiring')",
+      [],
+    ),
     dueForRewrite: await select(
       `s.state = 'warm' AND EXISTS (SELECT FROM firnline.chunk c
          WHERE c.pipeline = s.pipeline AND c.segment = s.segment AND c.state = 'superseded')`,

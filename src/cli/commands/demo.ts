@@ -1,7 +1,7 @@
 /** firnline demo */
 import { dirname } from "node:path";
 import { DEMO_ROWS_MIN, type DemoResult, runDemo } from "../../demo/demo.ts";
-import type { Status } from "../../pipeline.ts";
+import type { Status } from "../../pipeline-options.ts";
 import { shown } from "../../policy/readers/reading.ts";
 import { usageError } from "../arguments.ts";
 import { type Command, type CommandContext, EXIT, textOption } from "../command.ts";

@@ -1,15 +1,17 @@
 /** firnline retrieve */
-import { userInfo } from "node:os";
 import { FirnlineError, isFirnlineError } from "../../errors.ts";
 import { shown } from "../../policy/readers/reading.ts";
 import { type AnswerFormat, formatOfFile } from "../../retrieve/formats/answer-format.ts";
 import { parseRange } from "../../retrieve/request.ts";
 import type { RetrieveResult } from "../../retrieve/retrieve-range.ts";
 import { formatInstant } from "../../rows/day.ts";
-import { usageError } from "../arguments.ts";
+import { requiredOption, usageError } from "../arguments.ts";
 import { type Command, type CommandContext, EXIT, listOption, textOption } from "../command.ts";
 import { formatBytes, formatCount, jsonLine, plural } from "../format.ts";
 import { eachPipeline, FOLDER_OPTION } from "../pipelines.ts";
+import { requester } from "../requester.ts";
+import { readTerms, RESTORE_OPTIONS } from "../restore-options.ts";
+import { quoteJson, quoteText } from "../restore-text.ts";
 
 export const retrieve: Command = {
   name: "retrieve",
@@ -22,7 +24,9 @@ export const retrieve: Command = {
     "--to excludes it. The file gets its name only when it is complete. Nothing found: a file without\n" +
     'rows, and exit code 10. CSV: NULL is an empty cell, an empty text is "", and a text that a\n' +
     "spreadsheet would run as a formula gets a ' in front. Parquet refuses the few values that it\n" +
-    "cannot hold, such as an infinite time.",
+    "cannot hold, such as an infinite time.\n" +
+    "Cold segments are restored first. What that costs and how long it takes is said before, and needs\n" +
+    "--yes, --max-cost or an answer. Stopped while it waits, the same command joins what is under way.",
   examples: [
     "firnline retrieve audit-logs --from 2024-03-01 --to 2024-03-31 --out march.ndjson",
     "firnline retrieve audit-logs --from 2024-03-01 --to 2024-03-31 --where id=7 --out 7.csv",
@@ -43,28 +47,35 @@ export const retrieve: Command = {
       value: "FORMAT",
       help: "ndjson, csv or parquet (as FILE ends, else ndjson)",
     },
+    ...RESTORE_OPTIONS,
     "csv-raw": { type: "boolean", help: "CSV for programs: texts as they are, formulas too" },
   },
   async run(context) {
-    const out = required(context, "out");
+    const isDryRun = context.options["dry-run"] === true;
+    const out = isDryRun ? "" : requiredOption(context, SUBJECT, "out");
     const request = parseRange(
-      required(context, "from"),
-      required(context, "to"),
+      requiredOption(context, SUBJECT, "from"),
+      requiredOption(context, SUBJECT, "to"),
       listOption(context, "where"),
     );
     const format = readFormat(context, out);
-    if (context.positionals.length !== 1)
-      throw usageError("firnline retrieve", "the PIPELINE is missing", SEE);
+    if (context.positionals.length !== 1) throw usageError(SUBJECT, "the PIPELINE is missing", SEE);
     return await eachPipeline(context, async (pipeline, policy) => {
       context.note(
         `range: ${formatInstant(request.from)} <= ${policy.source.time} < ${formatInstant(request.to)}`,
       );
       const { signal } = context;
-      const result = await pipeline
-        .retrieve(request, { out, format, requestedBy: requester(), signal })
-        .catch((error: unknown) => {
-          throw signal.aborted && isFirnlineError(error, "E_INTERRUPTED") ? stopped(out, error) : error;
-        });
+      const asked = { requestedBy: requester(), restore: readTerms(context, policy), signal };
+      if (isDryRun) {
+        const { pipeline: name } = policy;
+        const quote = await pipeline.quote(request, asked);
+        for (const line of context.json ? [quoteJson(name, quote)] : quoteText(name, quote))
+          context.print(line);
+        return EXIT.done;
+      }
+      const result = await pipeline.retrieve(request, { ...asked, out, format }).catch((error: unknown) => {
+        throw signal.aborted && isFirnlineError(error, "E_INTERRUPTED") ? stopped(out, error) : error;
+      });
       const lines = context.json
         ? [jsonLine({ pipeline: policy.pipeline, retrieval: { ...result, out } })]
         : retrieveText(out, result);
@@ -74,7 +85,8 @@ export const retrieve: Command = {
   },
 };
 
-const SEE = "See `firnline retrieve --help`";
+const SUBJECT = "firnline retrieve";
+const SEE = `See \`${SUBJECT} --help\``;
 
 const FORMATS = ["ndjson", "csv", "parquet"] as const;
 
@@ -99,7 +111,7 @@ function readFormat(context: CommandContext, out: string): AnswerFormat {
 }
 
 function retrieveText(out: string, result: RetrieveResult): string[] {
-  const { rows, bytes, restored, conflicting, sha256, retrieval, evidence } = result;
+  const { rows, bytes, expired, restored, conflicting, sha256, retrieval, evidence } = result;
   const { hot, warm, cold } = result.rowsFrom;
   const sources = `${formatCount(hot)} hot, ${formatCount(warm)} warm, ${formatCount(cold)} cold`;
   const nothing = `nothing matched, the file ${bytes === 0n ? "is empty" : "holds no row"}`;
@@ -108,6 +120,9 @@ function retrieveText(out: string, result: RetrieveResult): string[] {
       (restored > 0 ? `; ${plural(restored, "cold segment")} restored` : ""),
     ...(conflicting > 0n
       ? [`${plural(conflicting, "row")} share a key with another row of other content; all are in the file`]
+      : []),
+    ...(expired > 0n
+      ? [`${plural(expired, "row")} of these days expired by the policy before; the evidence says which days`]
       : []),
     "complete: the table was read for the whole range, and every archived chunk that was used was verified",
     `sha256 ${sha256}  retrieval ${retrieval}`,
@@ -120,22 +135,7 @@ function stopped(out: string, cause: unknown): FirnlineError {
     code: "E_INTERRUPTED",
     subject: "firnline retrieve",
     problem: `it was asked to stop, and did not write ${out}`,
-    hint: "Run it again; copies that were restored meanwhile stay readable for some days",
+    hint: "Run it again; what was asked for is restored meanwhile, and not asked for twice",
     cause,
   });
-}
-
-function required(context: CommandContext, name: string): string {
-  const value = textOption(context, name);
-  if (value !== undefined && value !== "") return value;
-  throw usageError("firnline retrieve", `--${name} is missing`, SEE);
-}
-
-/** Who asked, for the audit of the audit: the operating system's user. */
-function requester(): string {
-  try {
-    return userInfo().username;
-  } catch {
-    return `uid ${process.getuid?.() ?? "unknown"}`;
-  }
 }

@@ -12,7 +12,7 @@ export const run: Command = {
   arguments: "[PIPELINE ...]",
   operandsMax: Number.POSITIVE_INFINITY,
   stopsInOrder: true,
-  summary: "move everything that is due: export, seal, prune, transition",
+  summary: "move everything that is due: export, seal, prune, transition, expire",
   details:
     "Made for a nightly timer. Stop it whenever you like: every stage is checkpointed, and the next run\n" +
     "goes on. Rows are deleted only after their exact bytes were read back from the archive.",
@@ -59,11 +59,15 @@ function runJson(pipeline: string, summary: RunSummary, seconds: number): string
 const DRIFT_SHOWN_MAX = 10;
 
 function runText(pipeline: string, summary: RunSummary, seconds: number): string[] {
-  const { exported, pruned, deleted, cooled, replaced, drift, failures, plan } = summary;
+  const { exported, pruned, deleted, cooled, expired, packed, tagged, replaced, drift, failures, plan } =
+    summary;
   const done = [
     exported > 0n ? `archived ${plural(exported, "row")}` : "",
     pruned > 0n ? `pruned ${plural(pruned, "row")}` : "",
     deleted > 0n ? `deleted ${plural(deleted, "row")} that are not to be archived` : "",
+    packed > 0n ? `packed ${plural(packed, "row")} of small objects` : "",
+    expired > 0n ? `let ${plural(expired, "row")} expire` : "",
+    tagged > 0n ? `tagged ${plural(tagged, "row")} for the bucket's rule` : "",
     cooled > 0n ? `cooled down ${plural(cooled, "row")}` : "",
   ].filter((part) => part !== "");
   return [

@@ -110,7 +110,8 @@ function expectLinear(days: number, work: (input: PlanInput) => void): void {
       number,
       number,
     ];
-    expect(large / small, world).toBeLessThan(2.3);
+    // Sorting takes a little more than twice the comparisons.
+    expect(large / small, world).toBeLessThan(2.4);
     expect(large / whole.hot.inventory.partitions.length, world).toBeLessThan(EFFORT_PER_PARTITION_MAX);
   }
 }

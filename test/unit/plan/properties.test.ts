@@ -162,12 +162,15 @@ describe("for any policy, table and catalog", () => {
         for (const one of input.catalog.dueForCold) {
           const rule = ruleOf(input, one.rule);
           const steps = plan.steps.filter((step) => step.segment === one.segment);
+          const packed = plan.steps.filter(({ packs }) => packs?.includes(one.segment));
           if (input.policy.cold === null) expect(steps).toEqual([]);
           else if (rule !== undefined) {
             const bytesMin = input.policy.cold.objectBytesMin ?? input.coldBytesMin;
             const due = rule.archive && isDue(input.asOf, one.dayTo, rule.warmDays);
             const large = (one.object?.bytes ?? 0n) >= bytesMin;
             expect(steps.map(({ stages }) => stages)).toEqual(due && large ? [["transition"]] : []);
+            expect(packed.length).toBeLessThanOrEqual(due && !large ? 1 : 0);
+            if (packed[0] !== undefined) expect(packed[0].bytes).toBeGreaterThanOrEqual(bytesMin);
           }
         }
         const reasons = plan.held.filter(({ reason }) => reason.startsWith("stays warm"));
@@ -177,6 +180,7 @@ describe("for any policy, table and catalog", () => {
           if (cold === null) return false;
           if (rule === undefined) return true;
           const small = (one.object?.bytes ?? 0n) < (cold.objectBytesMin ?? input.coldBytesMin);
+          if (plan.steps.some(({ packs }) => packs?.includes(one.segment))) return false;
           return rule.archive && isDue(input.asOf, one.dayTo, rule.warmDays) && small;
         });
         expect(reasons.map(idOf).sort()).toEqual(staying.map((one) => `${one.rule} ${one.dayFrom}`).sort());
@@ -222,7 +226,7 @@ describe("for any policy, table and catalog", () => {
   it("days leave oldest first", () => {
     fc.assert(
       fc.property(inputs, (input) => {
-        const order = own(makePlan(input)).map(({ day }) => day);
+        const order = own(makePlan(input)).flatMap(({ day, packs }) => (packs === undefined ? [day] : []));
         expect(order).toEqual(order.toSorted((left, right) => left - right));
       }),
     );
@@ -237,16 +241,25 @@ describe("for any policy, table and catalog", () => {
         ];
         const before = makePlan({ ...input, asOf: early });
         const after = makePlan({ ...input, asOf: late });
-        const later = new Map(after.steps.map((step) => [step.segment ?? idOf(step), step.stages]));
+        const later = new Map(
+          after.steps
+            .filter(({ packs }) => packs === undefined)
+            .map((step) => [step.segment ?? idOf(step), step.stages]),
+        );
         for (const step of before.steps) {
+          if (step.packs !== undefined) {
+            const { packs } = step;
+            expect(after.steps.some((one) => packs.every((id) => one.packs?.includes(id)))).toBe(true);
+            continue;
+          }
           const stages = later.get(step.segment ?? idOf(step));
           expect(stages).toBeDefined();
           expect(stages?.slice(0, step.stages.length)).toEqual(step.stages);
         }
         expect(after.blockers.length).toBeGreaterThanOrEqual(before.blockers.length);
-        // Segments that are kept hot for now are let go later; nothing else that is held back is.
+        // Segments that are kept hot for now are let go later, and small ones are packed; nothing else that is held back is.
         const heldFor = (plan: typeof before): number =>
-          plan.held.filter(({ reason }) => !reason.startsWith("archived already")).length;
+          plan.held.filter(({ reason }) => !/^(?:archived already|stays warm: \d)/.test(reason)).length;
         expect(heldFor(after)).toBeGreaterThanOrEqual(heldFor(before));
       }),
       { numRuns: 300 },

@@ -57,6 +57,7 @@ export function segment(
     rowsQuarantined: 0n,
     rowsUnknown: 0n,
     object: state === "exporting" ? null : { bytes: 1_048_576n },
+    shape: "one shape",
     ...changes,
   };
 }

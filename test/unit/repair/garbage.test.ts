@@ -6,7 +6,7 @@ import { type MemoryArchive, openMemoryArchive } from "../../../src/archive/memo
 import type { Archive } from "../../../src/archive/port.ts";
 import type { CatalogContents } from "../../../src/catalog/upkeep.ts";
 import type { Environment } from "../../../src/environment.ts";
-import { listGarbage } from "../../../src/repair/garbage.ts";
+import { type Listing, listGarbage } from "../../../src/repair/garbage.ts";
 import { type EpochMs, parseDay } from "../../../src/rows/day.ts";
 import { manifestKey, segmentKey } from "../../../src/segment/archive-keys.ts";
 import { emptyHistory, type History, replay } from "../../../src/segment/history.ts";
@@ -75,6 +75,15 @@ async function garbage(
   history: History,
   catalog: Readonly<Record<string, SegmentState>> = {},
 ): Promise<{ keys: string[]; foreign: number }> {
+  const { objects, foreign } = await listed(archive, history, catalog);
+  return { keys: objects.map(({ key }) => key).sort(), foreign };
+}
+
+async function listed(
+  archive: Archive,
+  history: History,
+  catalog: Readonly<Record<string, SegmentState>> = {},
+): Promise<Listing> {
   const environment = {
     archive,
     policy: { pipeline: PIPELINE },
@@ -86,8 +95,7 @@ async function garbage(
   );
   const contents = { segments } as unknown as CatalogContents;
   const { signal } = new AbortController();
-  const { objects, foreign } = await listGarbage(environment, history, contents, signal);
-  return { keys: objects.map(({ key }) => key).sort(), foreign };
+  return await listGarbage(environment, history, contents, signal);
 }
 
 describe("garbage is", () => {
@@ -118,6 +126,95 @@ describe("garbage is", () => {
     const { archive, history, put } = await scene();
     await put(segmentKey("audit_logs_2", "default", DAY, id(7)), manifestKey("audit", id(8)));
     expect(await garbage(archive, history)).toEqual({ keys: [], foreign: 0 });
+  });
+});
+
+describe("in a bucket with versions", () => {
+  /** Segment 1 is live, pinned at the first of its two versions. */
+  async function versioned(): Promise<{ archive: MemoryArchive; history: History; key: string }> {
+    const archive = openMemoryArchive({
+      now: () => 0 as EpochMs,
+      random: (bytes) => randomBytes(bytes),
+      restoreDelayMs: 0,
+      versioned: true,
+    });
+    const history = emptyHistory();
+    const [key, manifest] = keysOf(id(1));
+    const pins = await Promise.all(
+      [key, manifest].map(async (one) => {
+        const created = await archive.create(one, Buffer.from("ten bytes!"));
+        const pin = created.outcome === "created" ? created.pin : null;
+        return { ...pin, bytes: "10" };
+      }),
+    );
+    const event = sealed(id(1)) as Extract<JournalEvent, { type: "sealed" }>;
+    journal(history, { ...event, object: pins[0] as never, manifest: pins[1] as never });
+    await archive.setClass({ key, versionId: null }, "DEEP_ARCHIVE");
+    return { archive, history, key };
+  }
+  const transitioned = (key: string, versionId: string | null): JournalEvent => ({
+    type: "transitioned",
+    segment: id(1),
+    storageClass: "DEEP_ARCHIVE",
+    object: { key, versionId, etag: null, sha256: "0".repeat(64), bytes: "10" },
+  });
+  const versionsOf = async (archive: Archive, history: History): Promise<(string | null)[]> => {
+    const { objects } = await listed(archive, history);
+    return objects.map(({ versionId }) => versionId);
+  };
+
+  it("every version but the pinned one is, whichever is current", async () => {
+    const { archive, history, key } = await versioned();
+    const [before, after] = archive.versions(key).map(({ versionId }) => versionId);
+    expect(await versionsOf(archive, history)).toEqual([after]);
+    journal(history, transitioned(key, after ?? null));
+    expect(await versionsOf(archive, history)).toEqual([before]);
+  });
+
+  it("a version that was collected is not its segment", async () => {
+    const { archive, history, key } = await versioned();
+    const [before, after] = archive.versions(key).map(({ versionId }) => versionId as string);
+    journal(history, transitioned(key, after as string));
+    const objects = [{ key, versionId: before as string, bytes: "10" }];
+    journal(history, { type: "collected", objects });
+    expect(history.segments.get(id(1))?.isCollected).toBe(false);
+    await archive.deleteVersion({ key, versionId: before as string });
+    expect(await versionsOf(archive, history)).toEqual([]);
+    journal(history, { type: "collected", objects: [{ key, versionId: after as string, bytes: "10" }] });
+    expect(history.segments.get(id(1))?.isCollected).toBe(true);
+  });
+
+  it("the pinned version must be listed, whatever else is", async () => {
+    const { archive, history, key } = await versioned();
+    await archive.deleteVersion(archive.versions(key)[0] as never);
+    await expect(versionsOf(archive, history)).rejects.toMatchObject({ code: "E_VERIFY", key });
+  });
+
+  it("a delete marker is nobody's", async () => {
+    const { archive, history, key } = await versioned();
+    const marked = new Proxy<Archive>(archive, {
+      get(target, name) {
+        if (name !== "listVersions") return Reflect.get(target, name) as unknown;
+        return async function* (prefix: string) {
+          for await (const one of target.listVersions(prefix)) yield { ...one, isCurrent: false };
+          const marker = { versionId: "m", bytes: 0n, modifiedAt: 0 as EpochMs };
+          if (key.startsWith(prefix)) yield { key, ...marker, isCurrent: true, isDeleteMarker: true };
+        };
+      },
+    });
+    expect(await versionsOf(marked, history)).toEqual([archive.versions(key)[1]?.versionId]);
+  });
+
+  it("what is left in the bucket of an object that is in a vault is", async () => {
+    const { archive, history, key } = await versioned();
+    const event = transitioned(key, "archive-id-of-the-vault");
+    journal(history, { ...event, storageClass: "GLACIER_VAULT" } as JournalEvent);
+    expect(await versionsOf(archive, history)).toEqual(
+      archive
+        .versions(key)
+        .map(({ versionId }) => versionId)
+        .toReversed(),
+    );
   });
 });
 

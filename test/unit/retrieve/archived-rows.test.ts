@@ -59,6 +59,7 @@ async function segmentOf(
     segment: "test",
     rule: "default",
     dayFrom: parseDay("2026-01-03"),
+    dayTo: parseDay("2026-01-03"),
     object: null,
     manifest: {
       versionId: null,
@@ -85,7 +86,9 @@ async function rowsOf(
 ): Promise<(string | null)[][]> {
   const reader = { archive, newHash, pipeline: "test", signal: new AbortController().signal };
   const found: (string | null)[][] = [];
-  for await (const { rows, columns } of readArchived(reader, { ...segment, prunedChunks }, united)) {
+  const [all, ...more] = await readArchived(reader, { ...segment, prunedChunks }, united);
+  expect(more).toEqual([]);
+  for await (const { rows, columns } of all ?? []) {
     const fields = columns.map((column) => fieldsOf(column, rows));
     for (let row = 0; row < rows; row += 1) found.push(fields.map((column) => hexOf(column[row] ?? null)));
   }

@@ -85,7 +85,7 @@ function sourceOf(
 ): LazySource {
   return {
     notBefore: BigInt(notBefore),
-    open: () => new RowCursor(name, order, chunksOf(rows.toSorted(byPlace), name, log)),
+    open: async () => [new RowCursor(name, order, chunksOf(rows.toSorted(byPlace), name, log))],
   };
 }
 
@@ -204,7 +204,7 @@ describe("sources", () => {
     }
     const sources = [
       sourceOf("s1", 0, [row(1, 1), row(2, 2), row(3, 3)], log),
-      { notBefore: 0n, open: () => new RowCursor("s2", ORDER, failing()) },
+      { notBefore: 0n, open: async () => [new RowCursor("s2", ORDER, failing())] },
     ];
     await expect(merged(sources)).rejects.toThrow("the object is not the one that was sealed");
     expect(log.lines).toEqual(["open s1", "close s1"]);

@@ -38,6 +38,14 @@ describe("the key", () => {
     );
   });
 
+  it("of a segment of several days is partitioned by rule and month", () => {
+    const [from, to] = [parseDay("2025-01-02"), parseDay("2025-01-31")];
+    const key = segmentKey("audit_logs", "default", from, "000000000042-00017f80feffabcd", to);
+    expect(key).toBe("audit_logs/monthly/rule=default/month=2025-01/000000000042-00017f80feffabcd.parquet");
+    expect(segmentOfKey(key)).toBe("000000000042-00017f80feffabcd");
+    expect(() => segmentKey("p", "r", from, "s", parseDay("2025-02-01"))).toThrow(/several months/);
+  });
+
   it("keeps days in order for the whole calendar", () => {
     const day = fc.integer({ min: DAY_MIN, max: DAY_MAX }).map((value) => value as DayUtc);
     fc.assert(

@@ -275,7 +275,11 @@ describe("any run", () => {
             const expected = [...states.keys()].filter((chunk) => states[chunk] === state);
             expect(found[state]).toEqual(chunkSet(expected));
           }
-          const { state, chunks } = standingAfterRebuild(found, COUNT, { mayBeBack: false, isWhole: true });
+          const { state, chunks } = standingAfterRebuild(found, COUNT, {
+            mayBeBack: false,
+            isPacked: false,
+            isWhole: true,
+          });
           const shown = new Map(chunks.map((one) => [one.chunk, one.state]));
           // Nothing is unknown where nothing can have left, and nothing can have come back.
           expect(states.map((one, chunk) => shown.get(chunk) ?? one)).toEqual(states);
@@ -295,6 +299,7 @@ describe("after a rebuild a segment is", () => {
     storageClass: "DEEP_ARCHIVE",
     object: pin("x"),
   };
+  const tagged: JournalEvent = { type: "tagged", segment: A, storageClass: "DEEP_ARCHIVE" };
   const standing = (
     events: JournalEvent[],
     found: Partial<Parameters<typeof standingAfterRebuild>[2]> = {},
@@ -303,6 +308,7 @@ describe("after a rebuild a segment is", () => {
     const history = whole(sealed(A), ...events).get(segment) as SegmentHistory;
     const { state, chunks } = standingAfterRebuild(history, 3, {
       mayBeBack: false,
+      isPacked: false,
       isWhole: false,
       ...found,
     });
@@ -321,6 +327,14 @@ describe("after a rebuild a segment is", () => {
       ["pruning", "unknown! unknown! unknown!"],
     ],
     ["cold, and stays so", [prunes, pruned(A, 0, 1, 2), cold], { mayBeBack: true }, ["cold", ""]],
+    ["cooling once it is tagged", [prunes, pruned(A, 0, 1, 2), tagged], { mayBeBack: true }, ["cooling", ""]],
+    ["cold once it was moved", [prunes, pruned(A, 0, 1, 2), tagged, cold], {}, ["cold", ""]],
+    [
+      "warm where it holds several days or tables, whatever came back",
+      [prunes, pruned(A, 0, 1, 2)],
+      { mayBeBack: true, isPacked: true },
+      ["warm", ""],
+    ],
     [
       "warm with superseded chunks, which readers must know",
       [prunes, pruned(A, 0, 1), { type: "superseded", segment: A, chunks: [2], reason: "" }],

@@ -1,0 +1,91 @@
+/**
+ * The whole way of a row with its archive in a bucket: archived, read back, deleted, retrieved; and after a process that
+ * was killed in the middle of an upload no part is left, and no object that the journal does not know.
+ */
+import type { S3Client } from "@aws-sdk/client-s3";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { unfinishedUploads } from "../conformance/archive/s3-bucket.ts";
+import { auditRows } from "../support/audit-rows.ts";
+import { expectNothingLost, expectSettled, readJournal } from "../support/oracle.ts";
+import { mirrorBucket } from "../support/s3-mirror.ts";
+import { type BucketOptions, clientOf, describeOn, type S3Server, saw } from "../support/s3-server.ts";
+import { moved, NOTHING, Scenario } from "../support/scenario.ts";
+
+/** Parts of 5 MiB are begun in the middle of one segment. */
+const LARGE = {
+  FIRNLINE_CHUNK_ROWS: "5000",
+  FIRNLINE_ROW_GROUP_ROWS: "5000",
+  FIRNLINE_SEGMENT_MIB: "64",
+  FIRNLINE_PRUNE_CHUNKS: "16",
+  FIRNLINE_S3_PART_MIB: "5",
+};
+const LARGE_ROWS = 30_000;
+
+/** What cannot be compressed: some 8 MiB of Parquet. */
+const largeRows = (day: string): string =>
+  `SELECT n, '${day} 00:00:00+00'::timestamptz + n * interval '2 seconds', 'login',
+     (SELECT string_agg(md5(n || '-' || i), '') FROM generate_series(1, 16) i), NULL::jsonb
+   FROM generate_series(1, ${LARGE_ROWS}) n`;
+
+async function expectNothingStranded(scenario: Scenario, client: S3Client, bucket: string): Promise<void> {
+  const keys = await mirrorBucket(client, bucket, scenario.archive);
+  const journal = await readJournal(scenario);
+  const text = JSON.stringify(journal);
+  const unnamed = keys.filter((key) => !key.includes("/journal/") && !text.includes(JSON.stringify(key)));
+  expect(unnamed).toEqual([]);
+  expect(await unfinishedUploads(client, bucket)).toEqual([]);
+}
+
+const KINDS: readonly (readonly [S3Server["name"], string, BucketOptions])[] = [
+  ["ceph", "bucket", {}],
+  ["ceph", "bucket with versions", { versioned: true }],
+  ["moto", "bucket with versions", { versioned: true }],
+];
+
+for (const [name, title, kind] of KINDS) {
+  await describeOn(name, `a pipeline's ${title}`, (server) => {
+    let client: S3Client;
+    beforeAll(() => void (client = clientOf(server)));
+    afterAll(() => client.destroy());
+
+    test("rows are archived, read back, deleted and retrieved", async () => {
+      const bucket = await server.newBucket(kind);
+      await using scenario = await Scenario.create({ archive: { server, bucket } });
+      await scenario.insert(auditRows("2026-01-10", 1, 120));
+      await scenario.insert(auditRows("2026-01-11", 1_001, 70));
+      await scenario.insert(auditRows("2026-02-20", 2_001, 10));
+      expect(moved(await scenario.run())).toEqual({ ...NOTHING, exported: 190, pruned: 190 });
+      expect(await scenario.count()).toBe(10);
+      await expectSettled(scenario);
+      await mirrorBucket(client, bucket, scenario.archive);
+      await expectNothingLost(scenario);
+      await expectNothingStranded(scenario, client, bucket);
+      const doctor = await scenario.spawn(["doctor"]).ended;
+      expect(doctor, doctor.stdout + doctor.stderr).toMatchObject({ code: 0 });
+      saw(server, `the pipeline: ${title}`);
+    });
+  });
+}
+
+await describeOn("ceph", "a killed upload", (server) => {
+  let client: S3Client;
+  beforeAll(() => void (client = clientOf(server)));
+  afterAll(() => client.destroy());
+
+  test("is ended by the next run, which archives the rows under a fresh key", async () => {
+    const bucket = await server.newBucket({ versioned: true });
+    await using scenario = await Scenario.create({ archive: { server, bucket }, environ: LARGE });
+    await scenario.insert(largeRows("2026-01-10"));
+    const killed = await scenario.spawnRun({ FIRNLINE_FAILPOINT: "export.uploading:kill@6" }).ended;
+    expect(killed).toMatchObject({ code: null, signal: "SIGKILL" });
+    const left = await unfinishedUploads(client, bucket);
+    expect(left).toHaveLength(1);
+    expect(moved(await scenario.run())).toEqual({ ...NOTHING, exported: LARGE_ROWS, pruned: LARGE_ROWS });
+    expect(await scenario.count()).toBe(0);
+    await expectNothingStranded(scenario, client, bucket);
+    await expectNothingLost(scenario);
+    const text = JSON.stringify(await readJournal(scenario));
+    expect(text).not.toContain((left[0] ?? "").replace("firnline/", ""));
+    saw(server, "kill -9 in a multipart upload: no part left");
+  });
+});
