@@ -14,7 +14,7 @@ import type { LifecycleRule } from "../../plan/lifecycle-rules.ts";
 import type { BucketRules, BucketRulesFound } from "../bucket-rules.ts";
 import type { Where } from "../refusals.ts";
 import { Bucket, type S3BucketOptions } from "./bucket.ts";
-import { refusalOf } from "./failure.ts";
+import { refusalOf } from "../sdk-refusal.ts";
 
 /** A thousand rules of a kilobyte each are far below it. */
 const ANSWER_BYTES_MAX = 16 << 20;

@@ -12,7 +12,8 @@ import {
 } from "@aws-sdk/client-s3";
 import type { Where } from "../refusals.ts";
 import type { Bucket, How } from "./bucket.ts";
-import { isUnable, refusalOf } from "./failure.ts";
+import { isUnable } from "./failure.ts";
+import { refusalOf } from "../sdk-refusal.ts";
 
 /** `none`: the store compares nothing; then only reading the object back tells. */
 export type Checksums = "sha256" | "md5" | "none";

@@ -18,7 +18,8 @@ import type { ArchiveExamination } from "../port.ts";
 import type { Where } from "../refusals.ts";
 import type { Bucket } from "./bucket.ts";
 import { adviceOf, finding } from "./examination.ts";
-import { isDenied, isMissing, refusalOf } from "./failure.ts";
+import { isDenied, isMissing } from "./failure.ts";
+import { refusalOf } from "../sdk-refusal.ts";
 import { tryOut } from "./try-out.ts";
 import type { Traits } from "./traits.ts";
 

@@ -4,6 +4,7 @@
  */
 import { FirnlineError, isFirnlineError } from "../../errors.ts";
 import { missingObject, type Where } from "../refusals.ts";
+import { type Refusal, refusalOf } from "../sdk-refusal.ts";
 import {
   BROKEN,
   BUSY,
@@ -18,35 +19,9 @@ import {
   UNREACHABLE,
 } from "./meanings.ts";
 
-/** What the store, or the way to it, said. */
-export interface Refusal {
-  /** S3's own code, `SlowDown`; or the system's, `ECONNRESET`. */
-  readonly name: string;
-  /** Null where no answer came. */
-  readonly status: number | null;
-  readonly message: string;
-}
-
 const MISSING = new Set(["NoSuchKey", "NoSuchVersion", "NotFound"]);
 /** Names that say no more than the status does: HEAD has no body. */
 const NAMELESS = new Set(["", "Unknown", "UnknownError", "Error", "S3ServiceException"]);
-
-/** What the store said, out of an error of the SDK or one of ours around it; null for any other error. */
-export function refusalOf(error: unknown): Refusal | null {
-  if (isFirnlineError(error)) return refusalOf(error.cause);
-  if (!(error instanceof Error)) return null;
-  // The SDK throws it before there is anything to ask.
-  if (error.message === "Region is missing") return { name: "RegionMissing", status: null, message: "" };
-  const { $metadata, code } = error as Error & {
-    readonly $metadata?: { readonly httpStatusCode?: number };
-    readonly code?: unknown;
-  };
-  const status = $metadata?.httpStatusCode ?? null;
-  const isOfSystem = typeof code === "string" && status === null && /^[A-Z][A-Z_0-9]+$/.test(code);
-  if (status === null && !isOfSystem && !/^(?:TimeoutError|CredentialsProviderError)$/.test(error.name))
-    return null;
-  return { name: isOfSystem ? code : error.name, status, message: error.message };
-}
 
 /** Whether the store said that there is no such object. */
 export function isMissing(error: unknown): boolean {

@@ -11,7 +11,8 @@ import {
 } from "../port.ts";
 import { missingObject, type Where } from "../refusals.ts";
 import type { Bucket } from "./bucket.ts";
-import { isMissing, isUnable, refusalOf } from "./failure.ts";
+import { isMissing, isUnable } from "./failure.ts";
+import { refusalOf } from "../sdk-refusal.ts";
 
 export type Tags = Readonly<Record<string, string>>;
 

@@ -9,7 +9,8 @@ import { FirnlineError } from "../../errors.ts";
 import type { ByteRange, Locator } from "../port.ts";
 import { checkedRange, endsEarly, throwIfAborted, type Where } from "../refusals.ts";
 import type { Bucket } from "./bucket.ts";
-import { isPreconditionFailed, refusalOf } from "./failure.ts";
+import { isPreconditionFailed } from "./failure.ts";
+import { refusalOf } from "../sdk-refusal.ts";
 import { accessOf, headOf, named } from "./head-object.ts";
 
 /** Times in a row that a body may break off without a single byte. */

@@ -6,7 +6,8 @@ import { checkRestore, type RestoreRequest, restoredUntil } from "../object-stat
 import type { Access, Locator } from "../port.ts";
 import type { Where } from "../refusals.ts";
 import type { Bucket } from "./bucket.ts";
-import { isUnable, refusalOf } from "./failure.ts";
+import { isUnable } from "./failure.ts";
+import { refusalOf } from "../sdk-refusal.ts";
 import { accessOf, classOf, headOf, named } from "./head-object.ts";
 
 /** A restored copy that is there is never made shorter; one that is on its way is left alone. */

@@ -4,7 +4,8 @@ import type { Where } from "../refusals.ts";
 import type { Bucket } from "./bucket.ts";
 import { type Checksums, findChecksums } from "./checksums.ts";
 import { areConditionsHonoured, type ProbedBucket } from "./conditions.ts";
-import { isUnable, refusalOf } from "./failure.ts";
+import { isUnable } from "./failure.ts";
+import { refusalOf } from "../sdk-refusal.ts";
 
 /** Where versions were kept once, those that are there can still be named. */
 export type Versioning = "enabled" | "suspended" | "never";

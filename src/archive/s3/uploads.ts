@@ -9,7 +9,8 @@ import type { EpochMs } from "../../rows/day.ts";
 import type { Swept } from "../port.ts";
 import type { Where } from "../refusals.ts";
 import type { Bucket } from "./bucket.ts";
-import { isMissing, refusalOf } from "./failure.ts";
+import { isMissing } from "./failure.ts";
+import { refusalOf } from "../sdk-refusal.ts";
 import { abort } from "./multipart.ts";
 
 interface Unfinished {

@@ -1,13 +1,7 @@
 /** What a vault's refusals mean. Source: S3 Glacier developer guide, "Error responses". */
 import { type ErrorCode, FirnlineError, isFirnlineError } from "../../errors.ts";
 import { missingObject, type Where } from "../refusals.ts";
-
-interface Refusal {
-  readonly name: string;
-  /** Null where no answer came. */
-  readonly status: number | null;
-  readonly message: string;
-}
+import { type Refusal, refusalOf } from "../sdk-refusal.ts";
 
 interface Meaning {
   readonly code: ErrorCode;
@@ -65,20 +59,6 @@ const MEANINGS: Readonly<Record<string, Meaning>> = {
     hint: "Raise the limit at AWS, then run again; it goes on where it stopped",
   },
 };
-
-function refusalOf(error: unknown): Refusal | null {
-  if (isFirnlineError(error)) return refusalOf(error.cause);
-  if (!(error instanceof Error)) return null;
-  const { $metadata, code } = error as Error & {
-    readonly $metadata?: { readonly httpStatusCode?: number };
-    readonly code?: unknown;
-  };
-  const status = $metadata?.httpStatusCode ?? null;
-  const isOfSystem = typeof code === "string" && status === null && /^[A-Z][A-Z_0-9]+$/.test(code);
-  if (status === null && !isOfSystem && !/^(?:TimeoutError|CredentialsProviderError)$/.test(error.name))
-    return null;
-  return { name: isOfSystem ? code : error.name, status, message: error.message };
-}
 
 /** The vault, the archive, the job or the upload that was named is not there. */
 export function isGone(error: unknown): boolean {
