@@ -22,13 +22,22 @@ async function history(since = "0001-01-01", pipeline = PIPELINE): Promise<Histo
   return await scene.catalog.history(pipeline, day(since));
 }
 
-const NOTHING = { runs: 1, archived: 0n, pruned: 0n, deleted: 0n, hot: null, warmBytes: 0n, coldBytes: 0n };
+const NOTHING = {
+  runs: 1,
+  archived: 0n,
+  pruned: 0n,
+  deleted: 0n,
+  expired: 0n,
+  hot: null,
+  warmBytes: 0n,
+  coldBytes: 0n,
+};
 
 describe("the history of a pipeline", () => {
   it("adds up the runs of a day, and keeps the last sizes that are known", async () => {
     await finish({ archived: 100n, pruned: 90n, deleted: 5n, hot: { rows: 1_000n, bytes: 2n ** 40n } });
-    await finish({ archived: 10n, pruned: 20n, hot: { rows: 900n, bytes: 2n ** 39n } });
-    await finish({ deleted: 1n });
+    await finish({ archived: 10n, pruned: 20n, expired: 4n, hot: { rows: 900n, bytes: 2n ** 39n } });
+    await finish({ deleted: 1n, expired: 3n });
     await finish({ day: day("2026-02-05"), archived: 7n });
     expect(await history()).toEqual([
       {
@@ -38,6 +47,7 @@ describe("the history of a pipeline", () => {
         archived: 110n,
         pruned: 110n,
         deleted: 6n,
+        expired: 7n,
         hot: { rows: 900n, bytes: 2n ** 39n },
       },
       { ...NOTHING, day: day("2026-02-05"), archived: 7n },
