@@ -25,16 +25,20 @@ export interface Diagnosis {
 
 /** Further apart, one of them is wrong, and so are the ages of rows or the dates of restored copies. */
 const SKEW_MS_MAX = 60_000;
+/** What a store may be unsafe by. */
+const UNSAFE: ReadonlySet<string> = new Set(["E_BUCKET", "E_CLOCK"]);
 /** Parquet is a fifth to a quarter of a table with its indexes. */
 const ARCHIVED_SHARE = 4n;
 
 /**
- * What a run looks at first: the table, the server, the clocks. Whose archive it is and where its journal ends the run
- * sees for itself, under its lease. Throws all findings.
+ * What a run looks at first: the table, the server, the clocks, and whether the store is one that keeps what it is given:
+ * no rule that removes the archive (hazard 14), no creation over something else (I3). A store that is out of reach the run
+ * meets by itself; whose archive it is and where its journal ends it sees under its lease. Throws all findings.
  */
-export async function requireSoundSource<Tx>(environment: Environment<Tx>, asOf: EpochMicros): Promise<void> {
+export async function requireSound<Tx>(environment: Environment<Tx>, asOf: EpochMicros): Promise<void> {
   const { findings } = await examineSource(environment, asOf);
-  if (findings.length > 0) throw new FirnlineErrors(findings);
+  const store = (await environment.archive.examine()).findings.filter(({ code }) => UNSAFE.has(code));
+  if (findings.length + store.length > 0) throw new FirnlineErrors([...findings, ...store]);
 }
 
 export async function diagnose<Tx>(

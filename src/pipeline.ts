@@ -3,7 +3,7 @@ import { randomUUID } from "node:crypto";
 import { tmpdir } from "node:os";
 import type { RestoreRecord } from "./catalog/restores.ts";
 import { readConnection, readSettings, type Settings } from "./config.ts";
-import { diagnose, type Diagnosis, requireSoundSource } from "./doctor.ts";
+import { diagnose, type Diagnosis, requireSound } from "./doctor.ts";
 import type { SourceTable } from "./hot/port.ts";
 import type { PriceList } from "./plan/cost.ts";
 import type { Plan } from "./plan/step.ts";
@@ -95,7 +95,7 @@ export class Pipeline implements AsyncDisposable {
   async run(options: PlanOptions & { signal?: AbortSignal } = {}): Promise<RunSummary> {
     await this.#wired.requireSchema();
     const asked = this.#planOptions(options);
-    await requireSoundSource(this.#environment, asked.asOf);
+    await requireSound(this.#environment, asked.asOf);
     return await runPipeline(this.#environment, {
       ...asked,
       run: randomUUID(),

@@ -138,6 +138,7 @@ data "aws_iam_policy_document" "collector" {
       "s3:AbortMultipartUpload",
       "s3:DeleteObject",
       "s3:DeleteObjectVersion",
+      "s3:ListMultipartUploadParts",
     ]
     resources = [local.objects]
   }

@@ -49,7 +49,7 @@ variable "kms_key_arn" {
 }
 
 variable "runs_delete" {
-  description = "Whether `firnline run` may delete versions. It has to where a policy lets records expire (tiers.cold.keep is not forever) or copies objects (tiers.cold.transition: copy)."
+  description = "Whether `firnline run` may delete versions. It has to where a policy lets records expire (tiers.cold.keep is not forever) or copies objects (tiers.cold.transition: copy, or a vault)."
   type        = bool
   default     = false
 }

@@ -40,10 +40,10 @@ export function quoteText(pipeline: string, quote: RestoreQuote): string[] {
 }
 
 /** `about $0.31`, as a part of a sentence. */
-export function sumText({ cost, currency }: RestoreQuote): string {
+export function sumText({ cost, currency, region }: RestoreQuote): string {
   if (cost === null) return "at a cost that no price list tells";
   if (cost === 0n) return "at no cost";
-  return `for about ${formatMoney(cost, currency ?? "USD")}`;
+  return `for about ${formatMoney(cost, currency ?? "USD")} by the prices of ${region}`;
 }
 
 export function quoteJson(pipeline: string, quote: RestoreQuote): string {

@@ -29,6 +29,8 @@ export interface RestoreQuote {
   /** Billionths of `currency`; null where no price is known. 0 in a folder, which is no cold store. */
   readonly cost: Money | null;
   readonly currency: string | null;
+  /** Whose prices these are; requests to list and read, and traffic out of the region, are not in them. */
+  readonly region: string | null;
   /** Until the last copy that must be asked for is readable, as the store promises. */
   readonly minutesMax: number | null;
 }
@@ -84,6 +86,7 @@ export function quoteOf(input: QuoteInput): RestoreQuote {
     days,
     cost: isNothing || (isFree && prices === null) ? 0n : estimate.cost,
     currency: prices?.currency ?? null,
+    region: prices?.region ?? null,
     minutesMax: estimate.minutesMax,
   };
 }
@@ -138,12 +141,15 @@ export async function requireAllowed(
 }
 
 function refused(pipeline: string, quote: RestoreQuote, why: string, hint: string): FirnlineError {
-  const { bytes, cost, currency, days, longer, segments, storageClasses, tier } = quote;
+  const { bytes, cost, currency, days, longer, region, segments, storageClasses, tier } = quote;
   const what =
     segments.length > 0
       ? `${counted(segments.length, "cold segment")} (${sizeText(bytes)} in ${storageClasses.join(", ")}) must be restored first`
       : `${counted(longer.length, "restored copy", "restored copies")} must stay longer`;
-  const money = cost === null ? "at a cost that is not known" : `for ${moneyText(cost, currency)} at most`;
+  const money =
+    cost === null
+      ? "at a cost that is not known"
+      : `for about ${moneyText(cost, currency)} by the prices of ${region}`;
   return new FirnlineError({
     code: "E_INPUT",
     subject: `pipeline ${pipeline}`,

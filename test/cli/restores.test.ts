@@ -77,9 +77,9 @@ describe("what a restore costs", () => {
     const told =
       "range: 2025-12-01T00:00:00.000000Z <= ts < 2026-03-01T00:00:00.000000Z\n" +
       "audit_logs: 3 cold segments to restore first, SIZE in DEEP_ARCHIVE\n" +
-      "  tier Standard, readable within 12 h, for 3 days, for about $3.00\n";
+      "  tier Standard, readable within 12 h, for 3 days, for about $3.00 by the prices of us-east-1\n";
     const refused =
-      "E_INPUT pipeline audit_logs: 3 cold segments (SIZE in DEEP_ARCHIVE) must be restored first, for 3.00 USD at most " +
+      "E_INPUT pipeline audit_logs: 3 cold segments (SIZE in DEEP_ARCHIVE) must be restored first, for about 3.00 USD by the prices of us-east-1 " +
       "(tier Standard, readable for 3 days), ";
     for (const [args, why] of [
       [[], "and nobody agreed to that"],
@@ -113,7 +113,7 @@ describe("what a restore costs", () => {
     expect(told.code).toBe(0);
     expect(steady(told.stdout, scenario)).toBe(
       "audit_logs: 3 cold segments to restore first, SIZE in DEEP_ARCHIVE\n" +
-        "  tier Standard, readable within 12 h, for 1 day, for about $3.00\n",
+        "  tier Standard, readable within 12 h, for 1 day, for about $3.00 by the prices of us-east-1\n",
     );
     const bulk = await ask("rehydrate", "audit-logs", ...dry, "--tier", "bulk");
     expect(steady(bulk.stdout, scenario)).toBe(
@@ -159,7 +159,7 @@ describe("what a restore costs", () => {
       const script = `printf '${keys}' | script --quiet --return --command '${line}' /dev/null`;
       return await firnline(["-c", script], { program: ["/bin/sh"], environ });
     };
-    const question = "audit_logs: go on, for about $3.00? [y/N] ";
+    const question = "audit_logs: go on, for about $3.00 by the prices of us-east-1? [y/N] ";
     const no = await type("n\\n");
     expect(no.code).toBe(2);
     expect(no.stdout).toContain(question);

@@ -2,7 +2,7 @@
  * The whole way of a row with its archive in a bucket: archived, read back, deleted, retrieved; and after a process that
  * was killed in the middle of an upload no part is left, and no object that the journal does not know.
  */
-import type { S3Client } from "@aws-sdk/client-s3";
+import { PutBucketLifecycleConfigurationCommand, type S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { unfinishedUploads } from "../conformance/archive/s3-bucket.ts";
 import { auditRows } from "../support/audit-rows.ts";
@@ -66,6 +66,35 @@ for (const [name, title, kind] of KINDS) {
     });
   });
 }
+
+await describeOn("ceph", "a run", (server) => {
+  let client: S3Client;
+  beforeAll(() => void (client = clientOf(server)));
+  afterAll(() => client.destroy());
+
+  test("refuses a bucket whose rule would delete what is archived (hazard 14), and writes nothing", async () => {
+    const bucket = await server.newBucket({ versioned: true });
+    const rule = {
+      ID: "tidy-up",
+      Status: "Enabled",
+      Filter: { Prefix: "" },
+      Expiration: { Days: 30 },
+    } as const;
+    await client.send(
+      new PutBucketLifecycleConfigurationCommand({
+        Bucket: bucket,
+        LifecycleConfiguration: { Rules: [rule] },
+      }),
+    );
+    await using scenario = await Scenario.create({ archive: { server, bucket } });
+    await scenario.insert(auditRows("2026-01-10", 1, 120));
+    const run = await scenario.spawn(["run", "--as-of", "2026-03-01"]).ended;
+    expect(run, run.stdout + run.stderr).toMatchObject({ code: 12 });
+    expect(run.stderr).toMatch(/E_BUCKET .*lifecycle rule "tidy-up" deletes objects after 30 days/);
+    expect(await scenario.count()).toBe(120);
+    expect(await mirrorBucket(client, bucket, scenario.archive)).toEqual([]);
+  });
+});
 
 await describeOn("ceph", "a killed upload", (server) => {
   let client: S3Client;

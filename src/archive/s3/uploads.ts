@@ -6,6 +6,7 @@ import {
   type ListPartsCommandOutput,
 } from "@aws-sdk/client-s3";
 import type { EpochMs } from "../../rows/day.ts";
+import { segmentOfKey } from "../../segment/archive-keys.ts";
 import type { Swept } from "../port.ts";
 import type { Where } from "../refusals.ts";
 import type { Bucket } from "./bucket.ts";
@@ -30,12 +31,15 @@ export async function abortUploadsOf(bucket: Bucket, where: Where): Promise<numb
   return aborted;
 }
 
+const isOurs = (key: string): boolean => key.startsWith("_firnline/") || segmentOfKey(key) !== null;
+
 /** Ends uploads that were begun, and got their last part, before `olderThan`. */
 export async function sweepUploads(bucket: Bucket, op: string, olderThan: EpochMs): Promise<Swept> {
   let files = 0;
   let bytes = 0n;
   for await (const { key, uploadId, begunAt } of unfinished(bucket, { op, key: bucket.url }, "")) {
-    if (begunAt >= olderThan) continue;
+    // An archive without a prefix shares its bucket's root with whoever else uploads there.
+    if (begunAt >= olderThan || !isOurs(key)) continue;
     const where: Where = { op, key };
     const parts = await partsOf(bucket, where, uploadId);
     if (parts === null || parts.lastAt >= olderThan) continue;
