@@ -59,7 +59,7 @@ ALTER TABLE firnline.segment
   ADD COLUMN archived_as_of timestamptz,
   ADD COLUMN lock_mode text CHECK (lock_mode IN ('GOVERNANCE', 'COMPLIANCE')),
   ADD COLUMN locked_until timestamptz,
-  ADD COLUMN legal_hold boolean NOT NULL DEFAULT false;
+  ADD COLUMN legal_hold boolean DEFAULT false;
 -- Rows of segments that expired.
 ALTER TABLE firnline.history ADD COLUMN rows_expired bigint NOT NULL DEFAULT 0;
 

@@ -82,6 +82,8 @@ export interface ListedVersion extends ListedObject {
 /** What a store can do. */
 export interface ArchiveTraits {
   readonly versions: boolean;
+  /** Versions are kept, or were once: what is deleted must be named by one, as `listVersions` shows it. */
+  readonly namesVersions: boolean;
   /** Object Lock: `retain`, `hold` and `CreateOptions.retention`. */
   readonly locks: boolean;
 }

@@ -26,3 +26,21 @@ export function refusalOf(error: unknown): Refusal | null {
     return null;
   return { name: isOfSystem ? code : error.name, status, message: error.message };
 }
+
+/**
+ * `error` as a cause that may be logged: name, message and what says how the answer came. The SDK puts every field of the
+ * answer on its errors, and stores repeat the request in it: its access key, its session token.
+ */
+export function bareCause(error: unknown): unknown {
+  if (!(error instanceof Error)) return error;
+  const { name, message, stack, $metadata, code } = error as Error & {
+    readonly $metadata?: unknown;
+    readonly code?: unknown;
+  };
+  return Object.assign(new Error(message), {
+    name,
+    stack,
+    ...($metadata === undefined ? {} : { $metadata }),
+    ...(typeof code === "string" ? { code } : {}),
+  });
+}

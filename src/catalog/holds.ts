@@ -50,9 +50,12 @@ export interface UnprotectedQuery {
 export interface Holds {
   /** Oldest first, released ones too. Empty on a database without the control schema. */
   list(pipeline: string): Promise<Hold[]>;
-  /** Puts the hold in force and adds its entry to the outbox. Tells what it came too late for. */
+  /**
+   * Puts the hold in force and adds its entry to the outbox. Tells what it came too late for. From then on it is not known
+   * whether the segments of its days have a legal hold: each is looked at, whatever was done to it before.
+   */
   place(pipeline: string, hold: Omit<Hold, "released">): Promise<Pick<ExpiredDays, "segments" | "rows">>;
-  /** Ends a hold and adds that to the outbox. `E_INPUT` where it is not in force. */
+  /** Ends a hold and adds that to the outbox. Of its segments the same is not known. `E_INPUT` where it is not in force. */
   release(pipeline: string, hold: string, released: NonNullable<Hold["released"]>): Promise<void>;
 
   /** Wholly pruned segments that end on or before that day, oldest first. */
@@ -68,7 +71,7 @@ export interface Holds {
   protectionSeen(
     pipeline: string,
     record: SegmentRecord,
-    seen: { readonly lock: SegmentLock | null; readonly isHeld: boolean },
+    seen: { readonly lock: SegmentLock | null; readonly isHeld: boolean | null },
   ): Promise<void>;
   /** Segments with one of these days that expired, or are about to, without `except`. */
   expired(

@@ -10,7 +10,7 @@ export interface SegmentLock {
 export interface SegmentKeeping {
   /** What ages were counted from when it was archived; null where nobody knows. */
   readonly archivedAsOf: EpochMicros | null;
-  /** The Object Lock and the legal hold that object and manifest were last seen to have. */
+  /** The Object Lock and the legal hold that object and manifest were last seen to have; null: nobody has looked. */
   readonly lock: SegmentLock | null;
-  readonly isHeld: boolean;
+  readonly isHeld: boolean | null;
 }

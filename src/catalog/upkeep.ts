@@ -70,7 +70,7 @@ export interface RebuiltCatalog {
   /** The highest of the journal; the lease gets a higher one, or its entries would be void. */
   readonly epoch: bigint;
   readonly segments: readonly RebuiltSegment[];
-  /** All that were ever placed. */
+  /** All that the journal has. What was decided besides is taken from the outbox, as it is when this is written. */
   readonly holds: readonly Hold[];
   /** Leaves that stand apart from the source and hold rows of these segments. They are listed; such as are gone no more. */
   readonly detached: readonly DetachingLeaf[];
@@ -113,7 +113,7 @@ export interface Upkeep {
   replaceGarbage(lease: Lease, objects: readonly SeenGarbage[]): Promise<void>;
   /** They were removed from the archive. */
   forgetGarbage(lease: Lease, objects: readonly GarbageObject[]): Promise<void>;
-  /** Segments that retrievals read. */
+  /** Segments that retrievals read, or may be about to: of the days of such as have begun and have no snapshot yet. */
   pinned(pipeline: string): Promise<Set<string>>;
   /** Ends the retrievals that began before `startedBefore` and never told how they ended; returns how many. */
   endLostRetrievals(lease: Lease, startedBefore: EpochMs): Promise<number>;

@@ -28,9 +28,7 @@ export function quoteText(pipeline: string, quote: RestoreQuote): string[] {
         `${formatBytes(bytes)} in ${storageClasses.join(", ")}`;
   return [
     head,
-    ...(longer.length > 0
-      ? [`  ${plural(longer.length, "restored segment")} to stay longer, until all is read`]
-      : []),
+    ...(longer.length > 0 ? [`  ${plural(longer.length, "restored segment")} to stay longer`] : []),
     ...(isAsking
       ? [`  ${[`tier ${tier}`, ...eta, `for ${plural(days, "day")}`, sumText(quote)].join(", ")}`]
       : []),

@@ -87,8 +87,8 @@ export function lockEnd(lock: PolicyLock, dayTo: DayUtc, now: EpochMs): EpochMs 
 
 function protectionReason({ catalog, policy }: PlanInput, segment: KeptSegment): string {
   const hold = holdOver(catalog.holds, segment.dayFrom, segment.dayTo);
-  if (hold !== null && !segment.isHeld) return keepingReasonFor.putHold(hold);
-  if (hold === null && segment.isHeld) return keepingReasonFor.takeHold;
+  if (hold !== null && segment.isHeld !== true) return keepingReasonFor.putHold(hold);
+  if (hold === null && segment.isHeld !== false) return keepingReasonFor.takeHold;
   const days = policy.archive.lock?.keepDays ?? 0;
   return keepingReasonFor.lock(days, addDays(segment.dayTo, days + 1));
 }

@@ -1,5 +1,6 @@
 /** What goes into a plan, and what comes out of it. */
 import type { FirnlineError } from "../errors.ts";
+import type { AppliedPolicy } from "../policy/journaled.ts";
 import type { Policy } from "../policy/policy.ts";
 import type { DayUtc, EpochMicros, EpochMs } from "../rows/day.ts";
 import type { LeafName, PartitionKey } from "../segment/partition-key.ts";
@@ -82,9 +83,9 @@ export interface PlannedSegment {
 export interface KeptSegment extends PlannedSegment {
   /** What ages were counted from when it was archived; null where nobody knows. */
   readonly archivedAsOf: EpochMicros | null;
-  /** Its Object Lock, and whether a legal hold is on it, as far as the catalog knows. */
+  /** Its Object Lock, and whether a legal hold is on it, as far as the catalog knows; null: it does not. */
   readonly lock: { readonly until: EpochMs } | null;
-  readonly isHeld: boolean;
+  readonly isHeld: boolean | null;
   /** Whether a retrieval reads it. */
   readonly isRead: boolean;
 }
@@ -133,7 +134,7 @@ export interface PlanInput {
   /** `--backfill`: a first run may move more than `FIRST_RUN_DAYS_MAX` days. */
   readonly backfill: boolean;
   /** The policy as last applied and journaled; null before the first run. */
-  readonly previous?: Policy | null;
+  readonly previous?: AppliedPolicy | null;
   /** `--confirm-sooner`: the owner knows that the policy lets go of rows sooner than the last one did. */
   readonly confirmSooner?: boolean;
   /** `--retry-quarantined`: rows that changed again and again are exported anew once more. */

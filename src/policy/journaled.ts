@@ -12,6 +12,15 @@ import { PRUNE_MODES, STORAGE_CLASSES, TRANSITION_MODES } from "./schema.ts";
 const FORMAT = 1;
 const days = z.int().min(1);
 
+const journaledRule = z.strictObject({
+  name: z.string(),
+  when: z.string().nullable(),
+  archive: z.boolean(),
+  hotDays: days,
+  warmDays: days,
+  coldDays: days.nullable(),
+});
+
 const journaledPolicy = z.strictObject({
   format: z.literal(FORMAT),
   pipeline: z.string(),
@@ -52,26 +61,26 @@ const journaledPolicy = z.strictObject({
         .nullable(),
     })
     .nullable(),
-  rules: z
-    .array(
-      z.strictObject({
-        name: z.string(),
-        when: z.string().nullable(),
-        archive: z.boolean(),
-        hotDays: days,
-        warmDays: days,
-        coldDays: days.nullable(),
-      }),
-    )
-    .min(1),
+  rules: z.array(journaledRule).min(1),
+  // Policies of the first versions have none.
+  retired: z.array(journaledRule).default([]),
   prune: z.enum(PRUNE_MODES),
 });
 
 /** Plain JSON: no bigint, nothing undefined. Bytes are decimal strings. */
 export type PolicyJson = z.infer<typeof journaledPolicy>;
 
-/** The policy as plain JSON, always the same keys; `policyFromJson` is its inverse. */
-export function policyToJson(policy: Policy): PolicyJson {
+/** A policy that was journaled. */
+export interface AppliedPolicy extends Policy {
+  /** Rules that archived rows and are gone, or archive no more, as they last were: their segments keep that retention. */
+  readonly retired?: readonly Rule[];
+}
+
+/**
+ * The policy as plain JSON, always the same keys; `policyFromJson` is its inverse. `previous`, the last journaled one, says
+ * what has retired so far.
+ */
+export function policyToJson(policy: Policy, previous: AppliedPolicy | null = null): PolicyJson {
   const { pipeline, source, archive, hot, warm, cold, rules, prune } = policy;
   return {
     format: FORMAT,
@@ -104,20 +113,26 @@ export function policyToJson(policy: Policy): PolicyJson {
             keepDays: cold.keepDays,
             objectBytesMin: cold.objectBytesMin === null ? null : String(cold.objectBytesMin),
           },
-    rules: rules.map(({ name, when, archive: archived, hotDays, warmDays, coldDays }) => ({
-      name,
-      when,
-      archive: archived,
-      hotDays,
-      warmDays,
-      coldDays,
-    })),
+    rules: rules.map(ruleToJson),
+    retired: previous === null ? [] : retiredRules(previous, policy).map(ruleToJson),
     prune,
   };
 }
 
+function ruleToJson({ name, when, archive, hotDays, warmDays, coldDays }: Rule): PolicyJson["rules"][number] {
+  return { name, when, archive, hotDays, warmDays, coldDays };
+}
+
+/** What is in force again retires no more. */
+function retiredRules({ retired = [], rules }: AppliedPolicy, next: Policy): Rule[] {
+  const archives = (policy: Policy, name: string): boolean =>
+    policy.rules.some((rule) => rule.name === name && rule.archive);
+  const known = [...retired, ...rules.filter(({ archive }) => archive)];
+  return known.filter(({ name }) => !archives(next, name));
+}
+
 /** Reads what `policyToJson` wrote. Throws `E_FORMAT` about `subject` (a journal key) on anything else. */
-export function policyFromJson(json: unknown, subject: string): Policy {
+export function policyFromJson(json: unknown, subject: string): AppliedPolicy {
   const result = journaledPolicy.safeParse(json);
   if (!result.success) {
     const paths = result.error.issues.map(({ path }) => path.join(".") || "(all of it)");
@@ -144,9 +159,9 @@ export interface SoonerFinding {
  * Every way in which `next` deletes sooner than `previous`, the last journaled policy of the same pipeline;
  * empty when none (I12). Besides the same-named rule, each rule is compared with the rules whose rows it may
  * have taken over: by being new or reordered, or because a predicate changed. Removing a rule shortens
- * nothing that is already archived: a removed rule keeps its last retention.
+ * nothing that is already archived: a removed rule keeps its last retention, which it is compared with when it comes back.
  */
-export function isDeletedSooner(previous: Policy, next: Policy): SoonerFinding[] {
+export function isDeletedSooner(previous: AppliedPolicy, next: Policy): SoonerFinding[] {
   invariant(
     previous.pipeline === next.pipeline,
     next.pipeline,
@@ -170,6 +185,10 @@ export function isDeletedSooner(previous: Policy, next: Policy): SoonerFinding[]
       const prefix = from.name === to.name ? "" : `may take rows of rule ${from.name}: `;
       for (const reason of shortened(from, to))
         findings.push({ subject: `rule ${to.name}`, reason: prefix + reason });
+    }
+    for (const from of previous.retired ?? []) {
+      if (from.name !== to.name) continue;
+      for (const reason of expiresSooner(from, to)) findings.push({ subject: `rule ${to.name}`, reason });
     }
   }
   return findings;
@@ -215,15 +234,11 @@ function shortened(from: Rule, to: Rule): string[] {
   if (to.hotDays < from.hotDays) {
     reasons.push(`rows leave Postgres after ${formatKeep(to.hotDays)} (${formatKeep(from.hotDays)} before)`);
   }
-  if (
-    from.archive &&
-    to.archive &&
-    to.coldDays !== null &&
-    (from.coldDays === null || to.coldDays < from.coldDays)
-  ) {
-    reasons.push(
-      `archived rows expire after ${formatKeep(to.coldDays)} (${formatKeep(from.coldDays)} before)`,
-    );
-  }
-  return reasons;
+  return [...reasons, ...expiresSooner(from, to)];
+}
+
+function expiresSooner(from: Rule, to: Rule): string[] {
+  if (!from.archive || !to.archive || to.coldDays === null) return [];
+  if (from.coldDays !== null && to.coldDays >= from.coldDays) return [];
+  return [`archived rows expire after ${formatKeep(to.coldDays)} (${formatKeep(from.coldDays)} before)`];
 }

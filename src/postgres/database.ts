@@ -171,6 +171,11 @@ export class Database implements AsyncDisposable {
     return this.#options.lockTimeoutMs;
   }
 
+  /** Longest silence of ours within a writing transaction, in milliseconds. */
+  get idleInTransactionMs(): number {
+    return this.#options.idleInTransactionMs;
+  }
+
   /**
    * Runs `work` in a transaction. Whatever it throws rolls back. A COMMIT that Postgres answers with ROLLBACK, as it
    * does for a failed transaction, is an error here and not a success.

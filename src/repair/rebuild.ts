@@ -20,7 +20,7 @@ import type { JournalHead, SourceIdentity } from "../segment/journal.ts";
 import type { SegmentState } from "../segment/state.ts";
 import { Journal } from "../stages/journal.ts";
 import { type LeaseRequest, startHeartbeat, takeLease } from "../stages/lease.ts";
-import { rebuiltHolds } from "./rebuilt-holds.ts";
+import { rebuiltHolds, withoutKnownHolds } from "./rebuilt-holds.ts";
 import { countStates, findDetached, rebuildSegments, rowsUnknown } from "./rebuilt-segments.ts";
 
 /**
@@ -116,8 +116,9 @@ async function prepare<Tx>(
   if (archiveId === null || owner === null) throw noJournal(pipeline, archive.url);
   if (!adopts && !sameSource(owner, source.identity)) throw anotherSource(pipeline, owner, source.identity);
   // What the journal says of segments counts, and the next run finds out the rest.
-  const kept = pending.filter(
-    ({ entryId, event }) => !journaled.has(entryId) && KNOWN_HERE_ALONE.has(event.type),
+  const kept = withoutKnownHolds(
+    history,
+    pending.filter(({ entryId, event }) => !journaled.has(entryId) && KNOWN_HERE_ALONE.has(event.type)),
   );
   const segments = await rebuildSegments(environment, source, { ...history, archiveId }, signal);
   const decision = adopts
@@ -137,7 +138,7 @@ async function prepare<Tx>(
       journal: head,
       epoch: history.epoch,
       segments,
-      holds: rebuiltHolds(history, kept),
+      holds: rebuiltHolds(history, []),
       detached: await findDetached(environment, source, segments),
       forgotten,
       decision,

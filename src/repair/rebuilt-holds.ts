@@ -5,14 +5,25 @@ import { type EpochMs, parseDay } from "../rows/day.ts";
 import { type HoldHistory, placeHold, releaseHold } from "../segment/hold-history.ts";
 import type { History } from "../segment/history.ts";
 
-export function rebuiltHolds({ holds }: History, pending: readonly PendingEntry[]): Hold[] {
+export function rebuiltHolds({ holds }: Pick<History, "holds">, pending: readonly PendingEntry[]): Hold[] {
   const all = new Map(holds);
-  for (const { at, event } of pending) {
-    // A release of a hold that neither knows says nothing; the entry itself is journaled all the same.
-    if (event.type === "hold") placeHold(all, event, at);
-    if (event.type === "released") releaseHold(all, event, at);
-  }
+  for (const entry of pending) isNews(all, entry);
   return [...all.values()].map(holdOf);
+}
+
+/** Without the entries that place or release a hold which the journal has as placed, or as released, already. */
+export function withoutKnownHolds(
+  { holds }: Pick<History, "holds">,
+  pending: readonly PendingEntry[],
+): PendingEntry[] {
+  const all = new Map(holds);
+  return pending.filter((entry) => isNews(all, entry));
+}
+
+/** Takes it in. */
+function isNews(all: Map<string, HoldHistory>, { at, event }: PendingEntry): boolean {
+  if (event.type === "hold") return placeHold(all, event, at);
+  return event.type === "released" ? releaseHold(all, event, at) : true;
 }
 
 export function holdOf({ hold, dayFrom, dayTo, reason, placedBy, placedAt, released }: HoldHistory): Hold {

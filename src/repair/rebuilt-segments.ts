@@ -3,11 +3,12 @@ import { inParallel, readJournaledManifest } from "../archived/read-manifests.ts
 import { differs } from "../archive/read-object.ts";
 import type { RebuiltSegment } from "../catalog/upkeep.ts";
 import { checkpoint, type Environment } from "../environment.ts";
+import { FirnlineError } from "../errors.ts";
 import type { SourceTable } from "../hot/port.ts";
 import { addDays, type DayUtc, dayEnd, dayStart, parseDay } from "../rows/day.ts";
 import type { DetachingLeaf } from "../segment/detaching-leaf.ts";
 import { type History, sameSource, type SegmentHistory } from "../segment/history.ts";
-import type { Manifest } from "../segment/manifest.ts";
+import { type Manifest, tableOf } from "../segment/manifest.ts";
 import type { LeafName } from "../segment/partition-key.ts";
 import { shapeOf } from "../segment/shape.ts";
 import { type Found, standingAfterRebuild } from "../segment/standing.ts";
@@ -26,10 +27,14 @@ export async function rebuildSegments<Tx>(
   const subject = `${all.length} segments`;
   const rebuilt: RebuiltSegment[] = [];
   const hotDays = new Set<DayUtc>();
+  const hotLeaves = new Set<string>();
   if (all.length > 0) {
     // Rows of another rule, or of another leaf, may be the segment's: rules change, and a restored leaf is another table.
     const lastDay = all.map(({ dayTo }) => parseDay(dayTo)).reduce((last, day) => (day > last ? day : last));
-    for (const { day } of (await hot.inventory(source, lastDay)).partitions) hotDays.add(day);
+    for (const { day, leaf } of (await hot.inventory(source, lastDay)).partitions) {
+      hotDays.add(day);
+      hotLeaves.add(dayOfLeaf(leaf, day));
+    }
   }
   await inParallel(all, async (one) => {
     checkpoint(signal);
@@ -44,7 +49,13 @@ export async function rebuildSegments<Tx>(
     const isPacked = one.dayFrom !== one.dayTo || manifest?.chunks.some(({ table }) => table !== undefined);
     const found = { mayBeBack, isWhole, isPacked: isPacked === true };
     const shape = manifest === null ? null : shapeOf(environment.newHash, manifest);
-    rebuilt.push({ ...rebuildSegment(one, manifest, leaf, found), shape });
+    const segment = rebuildSegment(one, manifest, leaf, found);
+    if (manifest !== null && manifest.key.length === 0) {
+      const its = source.leaves.find(({ oid }) => oid === leaf?.oid);
+      const isComparable = its !== undefined && (await hot.fingerprint(its)) === manifest.fingerprint;
+      requireLeft(segment, manifest, hotLeaves, isComparable);
+    }
+    rebuilt.push({ ...segment, shape });
     report({ stage: "manifests", subject, rows: BigInt(rebuilt.length), bytes: 0n });
   });
   // Manifests come in any order.
@@ -55,6 +66,37 @@ function hasDay(days: ReadonlySet<DayUtc>, { dayFrom, dayTo }: SegmentHistory): 
   const to = parseDay(dayTo);
   for (let day = parseDay(dayFrom); day <= to; day = addDays(day, 1)) if (days.has(day)) return true;
   return false;
+}
+
+const dayOfLeaf = ({ schema, name }: Pick<LeafName, "schema" | "name">, day: DayUtc): string =>
+  JSON.stringify([schema, name, day]);
+
+/**
+ * Without a key no row can be told from one that looks like it, so none may be read from both tiers. A leaf that is the
+ * very same table is compared by the next run. Of all others, and of what is cold, tagged or packed, rows that are in the
+ * table again are refused.
+ */
+function requireLeft(
+  { segment, state, chunks }: Omit<RebuiltSegment, "shape">,
+  manifest: Manifest,
+  hotLeaves: ReadonlySet<string>,
+  isComparable: boolean,
+): void {
+  if (state === "superseded") return;
+  for (const [index, chunk] of manifest.chunks.entries()) {
+    // None is listed where all are pruned.
+    const isPruned = chunks.length === 0 || chunks[index]?.state === "pruned";
+    const isUnknown = chunks[index]?.state === "unknown" && chunks[index]?.wasPruned === true;
+    if (!isPruned && (!isUnknown || isComparable)) continue;
+    const table = tableOf(manifest, chunk);
+    if (!hotLeaves.has(dayOfLeaf(table, parseDay(chunk.day)))) continue;
+    throw new FirnlineError({
+      code: "E_CATALOG",
+      subject: `segment ${segment}`,
+      problem: `${table.schema}.${table.name} has rows of ${chunk.day}, which are in the archive since it was dropped, and without a key nobody can tell whether they are the same`,
+      hint: "If a restore brought the partition back, drop it: the archive has its rows. If its rows came late, detach it, and insert them again after the rebuild. Nothing was changed",
+    });
+  }
 }
 
 /** Whether its rows can be in the table at all: it is part of the source, or stands apart. */

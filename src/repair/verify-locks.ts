@@ -49,7 +49,9 @@ function finding({ key }: ObjectHead, problem: string): FirnlineError {
     code: "E_BUCKET",
     subject: key,
     problem,
-    hint: "The next run puts it right; if it comes back, find out who takes it off",
+    hint:
+      "The next run puts it right. If it does not, the catalog takes it for done: after `firnline catalog rebuild` it asks " +
+      "the store again. If it comes back, find out who takes it off",
     key,
   });
 }

@@ -265,7 +265,8 @@ function judge(context: RestoreContext, looks: readonly CopyLook[]): Judgement {
   );
   const bytes = looks.reduce((sum, { head }) => sum + head.bytes, 0n);
   const readMs = Math.max(READ_MS_MIN, (Number(bytes) / READ_BYTES_PER_SECOND) * 1_000);
-  const needed = last + readMs;
+  const staying = terms.lengthen === true && terms.days !== undefined ? terms.days * MS_PER_DAY : 0;
+  const needed = Math.max(last + readMs, now + staying);
   // The output of a vault's job stays a day, whatever is asked for; it is restored again when it is missed.
   const longer = readable.filter(
     ({ head: { access, storageClass } }) =>

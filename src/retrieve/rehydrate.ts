@@ -52,7 +52,8 @@ export async function rehydrateRange<Tx>(
   environment: Environment<Tx>,
   options: RangeRestore,
 ): Promise<RehydrateResult> {
-  const { context, segments } = await find(environment, options);
+  const terms = { ...options.terms, lengthen: options.terms.lengthen ?? true };
+  const { context, segments } = await find(environment, { ...options, terms });
   const { quote, mine } = await askForCopies(context, await lookAtCopies(context, segments), 0n);
   const looks = await lookAtCopies(context, segments);
   await recordSeen(context, looks);

@@ -46,6 +46,8 @@ export interface RestoreTerms {
   readonly tier?: RestoreTier;
   /** Days that copies stay; 3 by default. */
   readonly days?: number;
+  /** Whether copies that are there already stay for the `days` that are named too; else they stay until they are read. */
+  readonly lengthen?: boolean;
   /** The owner's; else those of `FIRNLINE_PRICES`, else the built-in ones for S3. */
   readonly prices?: PriceList;
   /** Without it, what costs something, or may, is refused. */

@@ -1,6 +1,6 @@
-/** Whether this database and this policy can answer for the pipeline's archive. */
+/** Whether this database, its catalog and this policy can answer for the pipeline's archive. */
 import { requireOwner, requireSameReading } from "../catalog/owner.ts";
-import type { PipelineRecord } from "../catalog/port.ts";
+import type { PipelineRecord, ReadableSegment } from "../catalog/port.ts";
 import type { Environment } from "../environment.ts";
 import { FirnlineError } from "../errors.ts";
 import type { SourceTable } from "../hot/port.ts";
@@ -16,6 +16,24 @@ export async function requireRetrievable<Tx>(
   requireOwner(pipeline, source.identity, archive.url);
   requireSameReading(pipeline, policy);
   return { source, pipeline };
+}
+
+/**
+ * Without a key a row that is in both tiers cannot be told from two that look alike. Throws `E_CATALOG` while nobody knows
+ * whether rows are: after a rebuild, until a run has looked.
+ */
+export function requireCompared(source: SourceTable, segments: readonly ReadableSegment[]): void {
+  if (source.keyColumns.length > 0) return;
+  for (const { record } of segments) {
+    const leaf = source.leaves.find(({ oid }) => oid === record.leaf?.oid);
+    if (record.rowsUnknown === 0n || leaf === undefined) continue;
+    throw new FirnlineError({
+      code: "E_CATALOG",
+      subject: `segment ${record.segment}`,
+      problem: `nobody has compared it with ${leaf.schema}.${leaf.name} since the catalog was rebuilt, and without a key its rows might be given twice`,
+      hint: "Run `firnline run` first, which compares them",
+    });
+  }
 }
 
 function neverRun(pipeline: string): FirnlineError {

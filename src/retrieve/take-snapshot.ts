@@ -12,6 +12,7 @@ import { dayOf, type EpochMicros } from "../rows/day.ts";
 import { type PreparedFilter, prepareFilters } from "./filters.ts";
 import type { RangeRequest } from "./request.ts";
 import type { Restorer } from "./restore.ts";
+import { requireCompared } from "./retrievable.ts";
 import { requireSameHistory } from "./same-history.ts";
 import { SegmentColumns } from "./segment-columns.ts";
 import type { Spool } from "./spool.ts";
@@ -58,6 +59,7 @@ export async function takeSnapshot<Tx>(
   if (today !== null) await requireSameHistory(environment, today.journal);
   for (let round = 1; ; round += 1) {
     const expected = await catalog.readableNow(pipeline, dayFrom, dayTo);
+    requireCompared(source, expected);
     await unite(expected);
     await restorer.makeReadable(expected);
     checkpoint(signal);
@@ -79,6 +81,7 @@ export async function takeSnapshot<Tx>(
     );
     if (first !== null) {
       await requireSameHistory(environment, first.head);
+      requireCompared(source, first.found);
       return { segments: first.found, ...(await unite(first.found)) };
     }
     spool.reset();

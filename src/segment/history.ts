@@ -138,9 +138,11 @@ function applyEvent(history: History, event: JournalEvent, at: string): string |
           : `segment ${event.segment} expired, and no entry said before that it would`,
       );
     case "hold":
-      return placeHold(history.holds, event, at);
+      placeHold(history.holds, event, at);
+      return null;
     case "released":
-      return releaseHold(history.holds, event, at);
+      releaseHold(history.holds, event, at);
+      return null;
     case "transitioned":
       return change(history, event.segment, (before) => ({
         ...before,

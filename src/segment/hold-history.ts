@@ -12,15 +12,18 @@ export interface HoldHistory {
   readonly released: { readonly reason: string; readonly by: string; readonly at: string } | null;
 }
 
-/** What of the event contradicts those before; null for nothing. */
+/**
+ * Whether it says something new. A database that was restored from a backup may decide a second time what the journal has:
+ * the first one counts, and the second contradicts nothing.
+ */
 export function placeHold(
   holds: Map<string, HoldHistory>,
   { hold, dayFrom, dayTo, reason, placedBy }: Extract<JournalEvent, { type: "hold" }>,
   placedAt: string,
-): string | null {
-  if (holds.has(hold)) return `hold ${hold} was placed before`;
+): boolean {
+  if (holds.has(hold)) return false;
   holds.set(hold, { hold, dayFrom, dayTo, reason, placedBy, placedAt, released: null });
-  return null;
+  return true;
 }
 
 /** The same. */
@@ -28,9 +31,9 @@ export function releaseHold(
   holds: Map<string, HoldHistory>,
   { hold, reason, releasedBy: by }: Extract<JournalEvent, { type: "released" }>,
   at: string,
-): string | null {
+): boolean {
   const before = holds.get(hold);
-  if (before === undefined || before.released !== null) return `hold ${hold} is not in force`;
+  if (before === undefined || before.released !== null) return false;
   holds.set(hold, { ...before, released: { reason, by, at } });
-  return null;
+  return true;
 }

@@ -1,9 +1,12 @@
 /** Executes what a plan wants of the way to the cold class. */
 import { objectLocator } from "../archive/locators.ts";
+import { inParallel } from "../archived/read-manifests.ts";
+import type { SegmentRecord } from "../catalog/port.ts";
 import type { Step } from "../plan/step.ts";
 import type { StageContext } from "./context.ts";
 import { packSegments } from "./pack.ts";
 import { rewriteSegment } from "./rewrite.ts";
+import { isMoved } from "./tagged-segments.ts";
 import { transitionSegment } from "./transition.ts";
 
 /** What the steps came to, in rows. */
@@ -25,7 +28,8 @@ export async function executeCopying<Tx>(
   const { catalog, policy } = context;
   const made: string[] = [];
   if (step.packs !== undefined) {
-    for (const { segment, rows } of await packSegments(context, step.packs)) {
+    const left = await withoutMoved(context, step.packs, tally);
+    for (const { segment, rows } of await packSegments(context, left)) {
       tally.packed += rows;
       made.push(segment);
     }
@@ -37,6 +41,25 @@ export async function executeCopying<Tx>(
   }
   if (!step.stages.includes("transition")) return;
   for (const segment of made) await coolDown(context, segment, tally);
+}
+
+/** What somebody has moved to a cold class cannot be packed: it is journaled as what the store says, and left out. */
+async function withoutMoved<Tx>(
+  context: StageContext<Tx>,
+  segments: readonly string[],
+  tally: CoolingTally,
+): Promise<string[]> {
+  const { archive, catalog, policy } = context;
+  const moved: SegmentRecord[] = [];
+  await inParallel(segments, async (segment) => {
+    const record = await catalog.segment(policy.pipeline, segment);
+    if (record.state !== "warm") return;
+    const head = await archive.head(objectLocator(policy.pipeline, record));
+    if (head !== null && isMoved(head, policy.cold?.storageClass ?? "")) moved.push(record);
+  });
+  for (const record of moved) tally.cooled += (await transitionSegment(context, record)).rows;
+  const isMovedNow = new Set(moved.map(({ segment }) => segment));
+  return segments.filter((segment) => !isMovedNow.has(segment));
 }
 
 /** A segment that drifted is not whole, and a small object is not worth a cold class: both stay as they are. */

@@ -36,7 +36,10 @@ export async function executeKeeping<Tx>(
     return;
   }
   const record = await catalog.segment(policy.pipeline, segment as string);
-  if (stages.includes("lock")) return await protectSegment(context, record);
+  if (stages.includes("lock")) {
+    await protectSegment(context, record);
+    return;
+  }
   const expiry = await expireSegment(context, record);
   if (expiry.outcome === "expired") tally.expired += expiry.rows;
   else keep(expiry.reason);

@@ -62,6 +62,7 @@ const OF_ONE_PARTITION: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "E_FORMAT",
   "E_DATABASE",
   "E_ARCHIVE",
+  "E_COLD",
   "E_DETACH",
   "E_HELD",
 ]);
@@ -91,6 +92,8 @@ export async function executeSteps<Tx>(
   let inARow = 0;
   const attempt = async (partition: PartitionKey, work: () => Promise<void>): Promise<void> => {
     checkpoint(context.signal);
+    // What the last one decided comes first; without a journal there is no use in going on.
+    if (inARow > 0) await context.journal.publish();
     try {
       await work();
       inARow = 0;

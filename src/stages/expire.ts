@@ -86,12 +86,13 @@ interface Removed {
 /** The pinned versions first, then whatever else is there under these keys. Bounded: a segment has two of them. */
 async function remove<Tx>({ archive, policy }: StageContext<Tx>, record: SegmentRecord): Promise<Removed[]> {
   const [object, manifest] = placesOf(policy.pipeline, record);
-  const { versions } = await archive.traits();
-  // Where versions are kept, a pin without one (a manifest whose upload lost its reply) is found by the listing.
+  const { namesVersions } = await archive.traits();
+  // A pin without a version where there are any (of before there were; a manifest whose upload lost its reply): the
+  // listing names it.
   const pinned = [
     { ...object, bytes: (record.object?.bytes ?? 0n).toString() },
     { ...manifest, bytes: (record.manifest?.bytes ?? 0n).toString() },
-  ].filter(({ versionId }) => versionId !== null || !versions);
+  ].filter(({ versionId }) => versionId !== null || !namesVersions);
   const removed = new Map<string, Removed>();
   for (const one of [
     ...pinned,

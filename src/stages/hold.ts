@@ -147,14 +147,15 @@ async function putLegalHolds<Tx>(environment: Environment<Tx>, signal: AbortSign
   if (!(await archive.traits()).locks) return null;
   const query = { lock: null, legalHolds: true, countMax: PAGE_SEGMENTS };
   let done = 0;
+  let looked = 0n;
   for (let page = 0; page < PAGES_MAX; page += 1) {
     const segments = await holds.unprotected(pipeline, query);
     if (segments.length === 0) break;
     for (const segment of segments) {
       checkpoint(signal);
-      await protectSegment(environment, segment);
-      done += 1;
-      report({ stage: "lock", subject: pipeline, rows: BigInt(done), bytes: 0n });
+      looked += 1n;
+      if (await protectSegment(environment, segment)) done += 1;
+      report({ stage: "lock", subject: pipeline, rows: looked, bytes: 0n });
     }
   }
   return done;

@@ -55,6 +55,29 @@ export function wantedLock<Tx>(
   return lock === null || until === null ? null : { mode: lock.mode, until };
 }
 
+/** What a new object needs that takes the place of these: the longest of their locks that have not ended, in the strongest mode. */
+export async function lockOfAll<Tx>(
+  { archive, clock, policy }: Pick<Environment<Tx>, "archive" | "clock" | "policy">,
+  records: readonly SegmentRecord[],
+): Promise<Retention | null> {
+  if (!(await archive.traits()).locks) return null;
+  let all: Retention | null = null;
+  for (const record of records) {
+    // The catalog may have forgotten what it saw: a rebuild does.
+    for (const place of [objectLocator(policy.pipeline, record), manifestLocator(policy.pipeline, record)]) {
+      const retention = (await archive.head(place))?.retention ?? null;
+      if (retention !== null && retention.until > clock.now()) all = strongest(all, retention);
+    }
+  }
+  return all;
+}
+
+function strongest(left: Retention | null, right: Retention | null): Retention | null {
+  if (left === null || right === null) return left ?? right;
+  const mode = left.mode === "COMPLIANCE" ? left.mode : right.mode;
+  return { mode, until: left.until > right.until ? left.until : right.until };
+}
+
 export function isLocked(found: Retention | null, wanted: Retention | null): boolean {
   if (wanted === null) return true;
   if (found === null || found.until < wanted.until) return false;
@@ -62,42 +85,65 @@ export function isLocked(found: Retention | null, wanted: Retention | null): boo
 }
 
 /**
- * Puts right what keeps a segment's object and manifest: lock and legal hold, each proven by a HEAD. Idempotent. Throws
- * `E_BUCKET` where the store does not show what it was asked for, `E_VERIFY` where an object is gone.
+ * Puts right what keeps a segment's object and manifest: lock and legal hold, each proven by a HEAD. Idempotent. The lock is
+ * what the policy says, and `atLeast` this one. Throws `E_BUCKET` where the store does not show what it was asked for,
+ * `E_VERIFY` where an object is gone. Returns whether a legal hold went on or came off.
  */
-export async function protectSegment<Tx>(environment: Keeper<Tx>, record: SegmentRecord): Promise<void> {
-  const wanted = wantedLock(environment, record);
+export async function protectSegment<Tx>(
+  environment: Keeper<Tx>,
+  record: SegmentRecord,
+  atLeast: Retention | null = null,
+): Promise<boolean> {
+  if (record.state === "expired" || record.state === "abandoned") return false;
+  // Nothing that is on its way out is locked any more.
+  const isLeaving = record.state === "expiring";
+  const wanted = isLeaving ? null : strongest(wantedLock(environment, record), atLeast);
   let isHeld = await wantsLegalHold(environment, record);
   // Without either nothing is asked of the store; where it has no legal holds, the catalog alone keeps what is held.
-  if (wanted === null && isHeld === record.isHeld) return;
+  if (wanted === null && isHeld === record.isHeld) return false;
+  if (wanted === null && !(await environment.archive.traits()).locks) return false;
+  let isChanged = false;
   for (let attempt = 1; attempt <= ATTEMPTS_MAX; attempt += 1) {
-    await protectOnce(environment, record, { wanted, isHeld });
+    isChanged = (await protectOnce(environment, record, { wanted, isHeld })) || isChanged;
     // A hold may have been placed or released meanwhile: the later of the two has the last word.
     const isHeldNow = await wantsLegalHold(environment, record);
-    if (isHeldNow === isHeld) return;
+    if (isHeldNow === isHeld) break;
     isHeld = isHeldNow;
   }
+  return isChanged;
 }
 
 async function protectOnce<Tx>(
   environment: Keeper<Tx>,
   record: SegmentRecord,
   { wanted, isHeld }: Wanted,
-): Promise<void> {
+): Promise<boolean> {
   const { archive, policy } = environment;
-  const manifest = manifestLocator(policy.pipeline, record);
+  const [object, manifest] = [
+    objectLocator(policy.pipeline, record),
+    manifestLocator(policy.pipeline, record),
+  ];
   // A vault has no locks: the catalog alone keeps what lies there.
   const isVaulted = record.storageClass === VAULT_CLASS;
-  const places = isVaulted ? [manifest] : [objectLocator(policy.pipeline, record), manifest];
   const seen: ObjectHead[] = [];
-  for (const place of places) {
-    if (!isHeld && record.isHeld) await releaseVersions(archive, place);
+  let changed = 0;
+  if (!isHeld && record.isHeld !== false) {
+    changed += await releaseVersions(archive, object, isVaulted);
+    changed += await releaseVersions(archive, manifest, false);
+  }
+  for (const place of isVaulted ? [manifest] : [object, manifest]) {
     const head = await archive.head(place);
-    if (head !== null) seen.push(await putRight(archive, place, head, { wanted, isHeld }));
-    // Of a superseded segment nothing is needed any more; `collect` may have been here.
-    else if (record.state !== "superseded") throw differs(place.key, "it is gone");
+    if (head !== null) {
+      seen.push(await putRight(archive, place, head, { wanted, isHeld }));
+      if (head.isHeld !== isHeld) changed += 1;
+    }
+    // Of what is superseded, or leaves, nothing is needed any more; `collect` may have been here.
+    else if (record.state !== "superseded" && record.state !== "expiring") {
+      throw differs(place.key, "it is gone");
+    }
   }
   await remember(environment, record, seen, isHeld);
+  return changed > 0;
 }
 
 /** For an object whose HEAD was just taken, right before rows go that nothing else has. */
@@ -141,13 +187,20 @@ async function putRight(
   throw notShown(place.key, isShort ? "lock" : "legal hold");
 }
 
-/** An older version that a copy left behind has its legal hold still, and `collect` could not remove it. */
-async function releaseVersions(archive: Archive, { key }: Locator): Promise<void> {
+/**
+ * An older version that a copy left behind has its legal hold still, and `collect` could not remove it; of what went into a
+ * vault, that is the bucket's current one. Returns how many it came off.
+ */
+async function releaseVersions(archive: Archive, { key }: Locator, current: boolean): Promise<number> {
+  let released = 0;
   for await (const { isCurrent, isDeleteMarker, key: its, versionId } of archive.listVersions(key)) {
-    if (its !== key || isCurrent || isDeleteMarker) continue;
+    if (its !== key || isDeleteMarker || (isCurrent && !current)) continue;
     const head = await archive.head({ key, versionId });
-    if (head?.isHeld === true) await archive.hold({ key, versionId }, false);
+    if (head?.isHeld !== true) continue;
+    await archive.hold({ key, versionId }, false);
+    released += 1;
   }
+  return released;
 }
 
 /** The weaker of the two counts for both. */

@@ -34,6 +34,8 @@ export async function packSegments<Tx>(
   const bytesMin = policy.cold?.objectBytesMin ?? context.coldBytesMin;
   const bytesEnough = bytesMin > BigInt(limits.segmentBytesMax) ? bytesMin : BigInt(limits.segmentBytesMax);
   const packed: SegmentRecord[] = [];
+  // What is left may not be enough for one.
+  if (records.reduce((sum, { object }) => sum + (object?.bytes ?? 0n), 0n) < bytesMin) return packed;
   for (const group of groupsOf(records, bytesEnough, bytesMin)) {
     if (group.length < 2) continue;
     packed.push(await packGroup(context, group));

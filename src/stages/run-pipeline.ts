@@ -12,8 +12,7 @@ import { type FirnlineError, FirnlineErrors, invariant, isFirnlineError } from "
 import type { SourceTable, TableSize } from "../hot/port.ts";
 import { lastColdDay, lastDueDay, makePlan } from "../plan/plan.ts";
 import type { Plan, PlanInput } from "../plan/step.ts";
-import { policyFromJson, policyToJson } from "../policy/journaled.ts";
-import type { Policy } from "../policy/policy.ts";
+import { type AppliedPolicy, policyFromJson, policyToJson } from "../policy/journaled.ts";
 import { dayOf, type EpochMicros, microsFromMs } from "../rows/day.ts";
 import { canonicalJson, type Json } from "../segment/canonical-json.ts";
 import type { Environment } from "../environment.ts";
@@ -101,7 +100,7 @@ export async function readPlanInput<Tx>(
   };
 }
 
-function journaledPolicy(record: PipelineRecord | null): Policy | null {
+function journaledPolicy(record: PipelineRecord | null): AppliedPolicy | null {
   const json = record?.policy ?? null;
   return json === null ? null : policyFromJson(json, `journaled policy of ${record?.pipeline}`);
 }
@@ -179,7 +178,7 @@ async function execute<Tx>(
     if (takenUp.length > 0) {
       // I7: what an earlier run began comes first, and may have been all that kept a partition waiting.
       const done = new Set(takenUp.map(({ segment }) => segment));
-      const again = await planPipeline(context, context.source, options);
+      const again = await planAgain(context, options);
       // What failed a moment ago is for the next run; but a segment that was pruned may have to be rewritten now.
       rest = again.steps.filter((step) => !(isTakenUp(step) && done.has(step.segment)));
       plan = { ...again, steps: [...takenUp, ...rest] };
@@ -200,6 +199,12 @@ async function execute<Tx>(
   return done;
 }
 
+/** A step that failed may have decided something that was not journaled: a plan must not decide it a second time (I5). */
+async function planAgain<Tx>(context: StageContext<Tx>, options: PlanRequest): Promise<Plan> {
+  await context.journal.publish();
+  return await planPipeline(context, context.source, options);
+}
+
 /**
  * What an export of drifted rows leaves to do: segments to rewrite or to cool down, and quarantined rows to report. And small
  * segments that this run has made: a month of them may be packed.
@@ -210,7 +215,7 @@ async function settle<Tx>(
   options: RunOptions,
   tally: Tally,
 ): Promise<Plan> {
-  const again = await planPipeline(context, context.source, { ...options, retryQuarantined: false });
+  const again = await planAgain(context, { ...options, retryQuarantined: false });
   const known = new Set(plan.steps.flatMap(({ segment }) => segment ?? []));
   const left = again.steps.filter(
     ({ segment, stages }) =>
@@ -264,7 +269,8 @@ async function measured<Tx>({ hot, source }: StageContext<Tx>): Promise<TableSiz
 }
 
 async function journalPolicy<Tx>(context: StageContext<Tx>, record: PipelineRecord): Promise<void> {
-  const policy = policyToJson(context.policy) as unknown as Json & Record<string, never>;
+  const policy = policyToJson(context.policy, journaledPolicy(record)) as unknown as Json &
+    Record<string, never>;
   if (record.policy !== null && canonicalJson(record.policy as Json) === canonicalJson(policy)) return;
   await context.journal.append({ type: "policy", policy });
 }

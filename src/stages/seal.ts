@@ -14,7 +14,7 @@ import { manifestKey } from "../segment/archive-keys.ts";
 import type { ChunksOf } from "../segment/journal.ts";
 import { decodeManifest } from "../segment/manifest.ts";
 import type { StageContext } from "./context.ts";
-import { protectSegment } from "./lock.ts";
+import { lockOfAll, protectSegment } from "./lock.ts";
 
 /** What the segment does to others: a new export replaces chunks that are still hot, a packed one holds pruned ones. */
 export type Replacing =
@@ -54,10 +54,13 @@ export async function sealSegment<Tx>(
   const created = await archive.create(key, draft);
   const manifestPin = created.outcome === "created" ? created.pin : await pinOfSame(context, key, draft);
   failpoint("seal.manifest");
-  // Its rows are in other segments of the archive alone, which it takes the place of.
+  // Its rows are in other segments of the archive alone, which it takes the place of: it is kept for as long as they are.
   if ("packs" in replacing) {
     const { versionId, etag, sha256, bytes } = manifestPin;
-    await protectSegment(context, { ...record, manifest: { versionId, etag, sha256, bytes } });
+    const sources: SegmentRecord[] = [];
+    for (const { segment } of replacing.packs) sources.push(await catalog.segment(pipeline, segment));
+    const pinned = { ...record, manifest: { versionId, etag, sha256, bytes } };
+    await protectSegment(context, pinned, await lockOfAll(context, sources));
   }
   const sealed = {
     segment: record.segment,

@@ -14,6 +14,7 @@ import type { SegmentRecord } from "../catalog/port.ts";
 import { FirnlineError, invariant } from "../errors.ts";
 import { COLD_TAG } from "../plan/lifecycle-rules.ts";
 import type { StageContext } from "./context.ts";
+import { protectSegment } from "./lock.ts";
 import { isMoved } from "./tagged-segments.ts";
 import { moveByCopy, removeOldVersion } from "./transition-copy.ts";
 
@@ -44,6 +45,8 @@ export async function transitionSegment<Tx>(
       throw notMoved(object, storageClass, after);
     }
     await journalMove(context, record, after);
+    // Another version: whatever keeps it was the other one's.
+    await protectSegment(context, await catalog.segment(pipeline, record.segment));
     await removeOldVersion(context, record, before, after);
   }
   return await catalog.segment(pipeline, record.segment);

@@ -27,6 +27,8 @@ const firstPending = async (): Promise<PendingEntry> => {
   return entry;
 };
 
+const expired = (segment: string): JournalEvent => ({ type: "expired", segment, rows: "1", objects: [] });
+
 async function deleted(
   rows: bigint,
   from: string,
@@ -72,6 +74,33 @@ describe("decided entries", () => {
     const event = sealedEvent("000000000001-0123456789abcdef");
     await scene.catalog.enqueue(lease, event, AT);
     expect(await events()).toEqual([event]);
+  });
+});
+
+describe("what happens to a segment once", () => {
+  const [one, two] = ["000000000001-0123456789abcdef", "000000000002-0123456789abcdef"] as const;
+  const packed = (segment: string, from: string): JournalEvent => {
+    const { supersedes: _, ...rest } = sealedEvent(segment) as Extract<JournalEvent, { type: "sealed" }>;
+    return { ...rest, type: "packed", from: [{ segment: from, chunks: [0] }] };
+  };
+
+  it.each<[string, JournalEvent, JournalEvent]>([
+    ["sealed", sealedEvent(one), sealedEvent(one)],
+    ["packed", packed(one, "a"), packed(two, "a")],
+    ["prune-started", { type: "prune-started", segment: one }, { type: "prune-started", segment: one }],
+    ["expired", expired(one), expired(one)],
+  ])("is not decided again while it is not journaled: %s", async (type, first, again) => {
+    await scene.catalog.enqueue(lease, first, AT);
+    await expect(scene.catalog.enqueue(lease, again, AT)).rejects.toThrow(
+      `: ${type} is decided, and not journaled yet. `,
+    );
+    expect(await events()).toEqual([first]);
+  });
+
+  it("is decided of other segments, and other things of the same one", async () => {
+    const all = [sealedEvent(one), sealedEvent(two), packed(one, "a"), packed(two, "b"), expired(one)];
+    for (const event of all) await scene.catalog.enqueue(lease, event, AT);
+    expect(await events()).toEqual(all);
   });
 });
 

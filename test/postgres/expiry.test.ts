@@ -221,6 +221,32 @@ describe("what stays", () => {
     expect((await scenario.run({ asOf: DUE })).expired).toBe(120n);
   });
 
+  test("is what a retrieval may be about to read, which has begun and has no snapshot yet", async () => {
+    await using scenario = await archived();
+    const retrieval = (from: string, to: string): string => `
+      INSERT INTO firnline.retrieval (retrieval, pipeline, requested_by, range_from, range_to, filter, state)
+      VALUES (gen_random_uuid(), 'audit_logs', 'x', '${from} 00:00+00', '${to} 00:00+00', '[]', 'restoring')`;
+    await scenario.query(retrieval("2025-11-01", FIRST) + ";" + retrieval(SECOND, "2026-01-01"));
+    expect((await scenario.plan({ asOf: DUE })).steps.map(({ stages }) => stages)).toContainEqual(["expire"]);
+    await scenario.failuresOf({ asOf: DUE, environ: { FIRNLINE_FAILPOINT: "expire.intended:error" } });
+    const before = await listArchive(scenario, ".parquet");
+    await scenario.query(retrieval(FIRST, SECOND));
+    expect((await scenario.run({ asOf: DUE })).expired).toBe(0n);
+    expect(await listArchive(scenario, ".parquet")).toEqual(before);
+    await scenario.query("UPDATE firnline.retrieval SET state = 'done'");
+    expect((await scenario.run({ asOf: DUE })).expired).toBe(120n);
+  });
+
+  test("is not even intended while such a retrieval has begun", async () => {
+    await using scenario = await archived();
+    await scenario.query(
+      PIN.replace("'reading'", "'restoring'").replace("now(), now()", `'${FIRST}', '${SECOND}'`),
+    );
+    await scenario.query("DELETE FROM firnline.pin");
+    expect((await scenario.run({ asOf: DUE })).expired).toBe(0n);
+    expect(await states(scenario)).toContain(`${FIRST} cold`);
+  });
+
   test("is what came late, for the recovery window: archived, and gone two weeks later", async () => {
     await using scenario = await archived();
     await scenario.run({ asOf: DUE });

@@ -3,12 +3,14 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { PostgresHolds } from "../../src/catalog/postgres/holds.ts";
 import type { Hold } from "../../src/catalog/holds.ts";
 import type { Lease } from "../../src/catalog/port.ts";
+import { Pipeline } from "../../src/pipeline.ts";
 import { parseDay } from "../../src/rows/day.ts";
 import type { JournalEvent } from "../../src/segment/journal.ts";
 import { auditRows } from "../support/audit-rows.ts";
 import { loseCatalog } from "../support/control-schema.ts";
+import { LockedScenario } from "../support/locked-scenario.ts";
 import { expectNothingLost, expectSettled, readJournal } from "../support/oracle.ts";
-import { moved, Scenario } from "../support/scenario.ts";
+import { instantOf, moved, Scenario } from "../support/scenario.ts";
 import { expectVerified, verify } from "../support/verified.ts";
 import { AT, CatalogScene, day, PIPELINE } from "./catalog-scene.ts";
 import { openDatabase } from "./connect.ts";
@@ -290,5 +292,94 @@ describe("a hold on a pipeline", () => {
     expect((await verify(scenario)).findings).toEqual([
       `E_CATALOG hold ${hold}: it is on ${DAY} .. ${DAY}, released in the catalog, and is on ${DAY} .. ${DAY}, in force by the journal`,
     ]);
+  });
+});
+
+describe("a hold that the journal does not have as the catalog has it", () => {
+  const DAY = "2026-01-10";
+  const OTHER = "2026-01-11";
+
+  async function filled(): Promise<LockedScenario> {
+    const tiers = { cold: { storageClass: "DEEP_ARCHIVE", keep: "95d" } };
+    const locked = await LockedScenario.create({ tiers, lock: null, locks: false });
+    await locked.scenario.insert(auditRows(DAY, 1001, 12));
+    await locked.run();
+    return locked;
+  }
+
+  const listed = async (locked: LockedScenario): Promise<string[]> =>
+    (await locked.environment().holds.list(PIPELINE)).map(
+      ({ hold, released }) => `${hold} ${released === null ? "in force" : "released"}`,
+    );
+
+  it("placed or released while a rebuild reads the archive, stays so", async () => {
+    await using locked = await filled();
+    const old = await locked.hold(OTHER);
+    await locked.run();
+    let placed: string | null = null;
+    const { archive } = locked;
+    const head = archive.head.bind(archive);
+    archive.head = async (place) => {
+      if (placed === null) {
+        placed = "";
+        placed = (await locked.hold(DAY)).hold;
+        await locked.release(old);
+      }
+      return await head(place);
+    };
+    await locked.rebuild();
+    expect(await listed(locked)).toEqual([`${old.hold} released`, `${placed} in force`].toSorted());
+    locked.now = "2026-04-16";
+    expect(await locked.run()).toMatchObject({ expired: 0n });
+    expect(await locked.findings()).toEqual([]);
+    await locked.rebuild();
+    expect(await listed(locked)).toEqual([`${old.hold} released`, `${placed} in force`].toSorted());
+  });
+
+  it("released once more by a database that was restored, leaves the journal readable", async () => {
+    await using locked = await filled();
+    const { scenario } = locked;
+    const hold = await locked.hold(DAY);
+    await locked.run();
+    await scenario.query("CREATE TABLE p AS TABLE firnline.pipeline; CREATE TABLE h AS TABLE firnline.hold");
+    await locked.release(hold);
+    await locked.run();
+    const restore = `DELETE FROM firnline.hold; INSERT INTO firnline.hold SELECT * FROM h;
+      UPDATE firnline.pipeline q SET journal_n = p.journal_n, journal_sha256 = p.journal_sha256 FROM p`;
+    await scenario.query(restore);
+    await locked.release(hold);
+    await locked.rebuild();
+    expect(await scenario.query("SELECT event FROM firnline.outbox")).toEqual([]);
+    expect(await listed(locked)).toEqual([`${hold.hold} released`]);
+    // Journaled by an older version, which did not drop it.
+    await scenario.query(`INSERT INTO firnline.outbox (pipeline, run, epoch, at, event)
+      SELECT 'audit_logs', 'hold', 0, '2026-03-01T00:00:00.000Z', jsonb_build_object(
+        'type', 'released', 'hold', '${hold.hold}', 'reason', 'again', 'releasedBy', 'joe')`);
+    await locked.run();
+    await locked.rebuild();
+    expect(await locked.run()).toMatchObject({ state: "done" });
+    await locked.collect();
+    expect(await listed(locked)).toEqual([`${hold.hold} released`]);
+    expect(await locked.findings()).toEqual([]);
+  });
+
+  it("placed before the first run, and before the archive's URL was corrected, is journaled", async () => {
+    await using scenario = await Scenario.create();
+    await scenario.insert(auditRows(DAY, 1, 12));
+    const { policy, url: connectionString } = scenario;
+    const open = (url: string): Pipeline => {
+      const corrected = { ...policy, archive: { ...policy.archive, url } };
+      return new Pipeline({ policy: corrected, connectionString, settings: scenario.settings() });
+    };
+    await using wrong = open(policy.archive.url.replace("/archive", "/wrong"));
+    const days = { dayFrom: parseDay(DAY), dayTo: parseDay(DAY) };
+    const { hold } = (await wrong.holds.place({ ...days, reason: "case 17", placedBy: "jane" })).hold;
+    await using right = open(policy.archive.url);
+    await right.run({ asOf: instantOf("2026-03-01"), backfill: true });
+    await expectVerified(scenario);
+    await right.holds.release({ hold, reason: "settled", releasedBy: "joe" });
+    await right.run({ asOf: instantOf("2026-03-01") });
+    await right.rebuildCatalog({ isConfirmed: true });
+    expect((await right.holds.list({ all: true })).map(({ released }) => released?.by)).toEqual(["joe"]);
   });
 });

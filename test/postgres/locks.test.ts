@@ -229,6 +229,98 @@ describe("a legal hold", () => {
     expect((await locked.run()).plan.steps).toEqual([]);
   });
 
+  test("comes off all versions of what was copied under it, and then it expires", async () => {
+    await using locked = await filled({ tiers: KEEP_95, lock: null });
+    await locked.run();
+    const hold = await locked.hold(DAY);
+    locked.now = "2026-03-20";
+    expect(await locked.run()).toMatchObject({ cooled: 120n });
+    expect((await locked.run()).plan.steps).toEqual([]);
+    expect(await locked.protection(".parquet")).toEqual(["unlocked held", "unlocked held"]);
+    expect((await locked.release(hold)).legalHolds).toBe(1);
+    expect(await locked.protection(".parquet")).toEqual(["unlocked", "unlocked"]);
+    locked.now = "2026-04-16";
+    expect((await locked.run()).expired).toBe(120n);
+  });
+
+  test("placed right before a copy, comes off it though it be released before the next run", async () => {
+    await using locked = await filled({ tiers: KEEP_95, lock: null });
+    await locked.run();
+    const hold = await locked.hold(DAY);
+    locked.now = "2026-03-20";
+    const cut = failpointFrom(parseFailpoint("transition.journaled:error"), () => {});
+    await expect(locked.run({ failpoint: cut })).rejects.toThrow("failpoint");
+    expect((await locked.release(hold)).legalHolds).toBe(1);
+    expect(await locked.protection(".parquet")).toEqual(["unlocked", "unlocked"]);
+  });
+
+  test("comes off though the catalog was rebuilt in between, which knows of none", async () => {
+    await using locked = await filled({ tiers: KEEP_95, lock: null });
+    await locked.run();
+    const hold = await locked.hold(DAY);
+    await locked.run();
+    await locked.rebuild();
+    expect((await locked.release(hold)).legalHolds).toBe(1);
+    expect(await locked.protection(".parquet")).toEqual(["unlocked"]);
+    locked.now = "2026-04-16";
+    expect((await locked.run()).expired).toBe(120n);
+  });
+
+  test("is not put on what is decided to expire, and comes off what is expiring", async () => {
+    await using locked = await filled({ tiers: KEEP_95, lock: null });
+    await locked.run();
+    locked.now = "2026-04-16";
+    const { archive } = locked;
+    let late: Awaited<ReturnType<typeof locked.hold>> | null = null;
+    const watched = but(archive, {
+      create: async (key, body, options) => {
+        if (body instanceof Uint8Array && Buffer.from(body).toString("utf8").includes('"expire-intent"')) {
+          late ??= await locked.hold(DAY);
+          expect(await locked.protection(".parquet")).toEqual(["unlocked"]);
+        }
+        return await archive.create(key, body, options);
+      },
+    });
+    const cut = failpointFrom(parseFailpoint("expire.intended:error"), () => {});
+    await expect(locked.run({ archive: watched, failpoint: cut })).rejects.toThrow("failpoint");
+    expect(await locked.states()).toEqual([`${DAY} expiring`]);
+    // As an older version left it.
+    for (const key of [...archive.snapshot().keys()].filter((one) => one.endsWith(".parquet"))) {
+      await archive.hold(archive.versions(key)[0] as never, true);
+    }
+    expect((await locked.run()).expired).toBe(0n);
+    expect((await locked.release(late as never)).legalHolds).toBe(1);
+    expect((await locked.run()).expired).toBe(120n);
+    expect(await locked.states()).toEqual([`${DAY} expired`]);
+  });
+
+  test("is put on again by a later hold, though it came off and nobody could remember it", async () => {
+    await using locked = await filled({ lock: null });
+    await locked.run();
+    const { archive } = locked;
+    const first = await locked.hold(DAY);
+    const real = archive.hold.bind(archive);
+    archive.hold = async (...args) => {
+      await real(...args);
+      throw new Error("killed");
+    };
+    await expect(locked.release(first)).rejects.toThrow("killed");
+    archive.hold = real;
+    expect(await locked.protection(".parquet")).toEqual(["unlocked"]);
+    await locked.hold(DAY);
+    expect(await locked.protection(".parquet")).toEqual(["unlocked held"]);
+    expect(await locked.findings()).toEqual([]);
+  });
+
+  test("comes off the bucket's version of what went into a vault", async () => {
+    await using locked = await filled({ lock: null });
+    await locked.run();
+    const hold = await locked.hold(DAY);
+    await locked.scenario.query("UPDATE firnline.segment SET storage_class = 'GLACIER_VAULT'");
+    await locked.release(hold);
+    expect(await locked.protection(".parquet")).toEqual(["unlocked"]);
+  });
+
   test("that was not put on, for a crash, is put on by the next run", async () => {
     await using locked = await filled({ lock: null });
     await locked.run();
@@ -336,4 +428,29 @@ describe("where rows leave otherwise", () => {
     const [row] = await locked.scenario.query("SELECT to_regclass('public.day_10') AS gone");
     expect(row).toEqual({ gone: null });
   });
+});
+
+test("a pack is locked for as long, and as hard, as what it takes the place of", async () => {
+  const tiers = { cold: { storageClass: "DEEP_ARCHIVE", keep: "forever", objectBytesMin: "2KiB" } };
+  const lock = { mode: "COMPLIANCE", keepDays: 400 } as const;
+  await using locked = await LockedScenario.create({ tiers, lock, environ: { FIRNLINE_SEGMENT_MIB: "1" } });
+  for (const [index, day] of ["02", "03", "04", "05"].entries()) {
+    await locked.scenario.insert(auditRows(`2025-11-${day}`, 1000 * index + 1, 40));
+  }
+  locked.now = "2026-01-20";
+  await locked.run();
+  const before = await locked.protection(".parquet");
+  expect(new Set(before).size).toBe(4);
+  locked.lock = { mode: "GOVERNANCE", keepDays: 150 };
+  locked.now = "2026-03-01";
+  // The catalog has forgotten what it saw.
+  await locked.rebuild();
+  expect(await locked.run({}, true)).toMatchObject({ state: "done", packed: 160n });
+  expect((await locked.protection(".parquet")).filter((one) => !before.includes(one))).toEqual([]);
+  for await (const { key, versionId } of locked.archive.listVersions("audit_logs/monthly/")) {
+    const head = await locked.archive.head({ key, versionId });
+    expect(head?.retention?.mode).toBe("COMPLIANCE");
+    expect(new Date(head?.retention?.until ?? 0).toISOString()).toMatch(/^2026-12-1/);
+  }
+  expect(await locked.findings()).toEqual([]);
 });

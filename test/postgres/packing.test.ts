@@ -19,6 +19,7 @@ import {
   readJournal,
   retrievalDifference,
 } from "../support/oracle.ts";
+import { MemoryBucket } from "../support/memory-bucket.ts";
 import { days, PARENT } from "../support/partitioned-logs.ts";
 import { AS_OF, instantOf, moved, Scenario, type ScenarioOptions } from "../support/scenario.ts";
 import { expectVerified } from "../support/verified.ts";
@@ -253,6 +254,94 @@ describe("rows that came late", () => {
     const times = lines.map((line) => (JSON.parse(line) as { ts: string }).ts);
     expect(times).toEqual(times.toSorted());
     await expectVerified(scenario);
+  });
+});
+
+test("one that came out too small after all, as footers went, stays warm and is not packed again", async () => {
+  await using scenario = await template.copy({
+    tiers: { cold: { storageClass: "DEEP_ARCHIVE", keep: "forever", objectBytesMin: "6KiB" } },
+  });
+  expect(await scenario.run()).toMatchObject({ state: "done", packed: BigInt(ROWS), cooled: 0n });
+  expect(await segments(scenario)).toEqual([PACKED[0]?.replace("cold", "warm"), PACKED[1]]);
+  await expectSettled(scenario);
+});
+
+describe("in a bucket", () => {
+  const IN_BUCKET = { transition: "copy", objectBytesMin: 4096n } as const;
+  const settled = async (bucket: MemoryBucket): Promise<void> => {
+    expect(await bucket.run()).toMatchObject({ state: "done", plan: { steps: [] } });
+  };
+
+  test("whose journal takes no entry for a moment, a month is packed once", async () => {
+    await using scenario = await template.copy();
+    const bucket = new MemoryBucket(scenario, IN_BUCKET);
+    await bucket.run({}, EARLIER);
+    // Besides, the run makes a small segment, and plans again because of it.
+    await scenario.insert(auditRows("2025-10-05", 20_001, 40));
+    bucket.failingEntries.push("packed");
+    expect(await bucket.run()).toMatchObject({ state: "partly", failures: [{ code: "E_ARCHIVE" }] });
+    expect(bucket.failingEntries).toEqual([]);
+    await bucket.run();
+    await settled(bucket);
+    await loseCatalog(scenario);
+    {
+      await using pipeline = bucket.open();
+      await pipeline.rebuildCatalog({ isConfirmed: true });
+    }
+    expect((await segments(scenario)).filter((one) => !one.includes("abandoned"))).toEqual([
+      "2025-10-05 2025-10-05 warm",
+      ...PACKED,
+    ]);
+    await settled(bucket);
+    const { found, truth } = await bucket.ids();
+    expect(found).toEqual(truth);
+  });
+
+  test.each([1, 4])(
+    "what somebody has moved to GLACIER (%s of 6) is left out, and journaled as what it is",
+    async (count) => {
+      await using scenario = await template.copy();
+      const bucket = new MemoryBucket(scenario, IN_BUCKET);
+      await bucket.run({}, EARLIER);
+      const small = (await bucket.versions(["audit_logs/"])).filter(({ key }) => key.includes("2025-11"));
+      for (const { key, versionId } of small.slice(0, count)) {
+        bucket.moved.set(`${versionId}`, "GLACIER");
+        bucket.unreadable.add(key);
+      }
+      expect(await bucket.run()).toMatchObject({
+        state: "done",
+        packed: count === 1 ? 200n : 0n,
+        cooled: count === 1 ? 240n : 160n,
+      });
+      const classes = await scenario.query(
+        "SELECT storage_class AS class, count(*)::int FROM firnline.segment WHERE state = 'cold' GROUP BY 1 ORDER BY 1",
+      );
+      expect(classes).toEqual([
+        ...(count === 1 ? [{ class: "DEEP_ARCHIVE", count: 1 }] : []),
+        { class: "GLACIER", count },
+      ]);
+      await settled(bucket);
+    },
+  );
+
+  test("what cannot be read keeps its own month waiting, and no other", async () => {
+    await using scenario = await template.copy();
+    for (const [index, day] of ["02", "03", "09", "17"].entries()) {
+      await scenario.insert(auditRows(`2025-10-${day}`, 20_000 + 1_000 * index, 40));
+    }
+    const bucket = new MemoryBucket(scenario, IN_BUCKET);
+    // Of neither month all is due.
+    await bucket.run({}, "2025-12-30");
+    const november = (await bucket.versions(["audit_logs/"])).find(({ key }) => key.includes("2025-11"));
+    // The store's HEAD does not say so.
+    bucket.unreadable.add(november?.key as string);
+    await scenario.insert(auditRows("2025-09-02", 30_001, 40));
+    const summary = await bucket.run();
+    expect(summary).toMatchObject({ state: "partly", exported: 80n, packed: 160n });
+    expect(new Set(summary.failures.map(({ code }) => code))).toEqual(new Set(["E_COLD"]));
+    bucket.unreadable.clear();
+    await bucket.run();
+    await settled(bucket);
   });
 });
 

@@ -129,3 +129,35 @@ test("a database restored from a dump adopts: its leaves are other tables of the
   await expect(owner.run()).rejects.toMatchObject({ code: "E_OWNER" });
   await copy.disconnect();
 });
+
+describe("a restore brings back leaves of a table without a key", () => {
+  const COLD = { storageClass: "DEEP_ARCHIVE", keep: "forever" };
+
+  async function restored(tiers: NonNullable<ScenarioOptions["tiers"]>): Promise<Scenario> {
+    const ddl = KEYLESS + days("2025-11-02", 2) + days("2026-02-20", 1);
+    const environ = { FIRNLINE_SEGMENT_MIB: "1" };
+    const scenario = await Scenario.create({ ddl, environ, tiers });
+    await scenario.insert(auditRows("2025-11-02", 1, 60));
+    await scenario.insert(auditRows("2025-11-03", 1001, 60));
+    expect(await scenario.run()).toMatchObject({ state: "done", failures: [] });
+    await scenario.query(days("2025-11-02", 2));
+    await scenario.query("INSERT INTO public.audit_logs SELECT * FROM truth.rows");
+    return scenario;
+  }
+
+  test.each([
+    ["packed and cold", { cold: { ...COLD, objectBytesMin: "2KiB" } }],
+    ["cold", { cold: { ...COLD, objectBytesMin: "0B" } }],
+    ["warm", { warm: { keep: "3000d" } }],
+  ])("that are %s: nothing is rebuilt that would give their rows twice", async (_, tiers) => {
+    await using scenario = await restored(tiers);
+    await expect(rebuild(scenario)).rejects.toThrow(
+      /^E_CATALOG segment .*: public\.day_2025_11_0\d has rows of/,
+    );
+    await scenario.query("DROP TABLE public.day_2025_11_02, public.day_2025_11_03");
+    await using pipeline = scenario.open();
+    await pipeline.rebuildCatalog({ isConfirmed: true });
+    const { lines } = await scenario.retrieve({ environ: { FIRNLINE_FILE_RESTORE_DELAY_MS: "0" } });
+    expect(lines.length).toBe(120);
+  });
+});

@@ -106,7 +106,7 @@ describe("what a restore costs", () => {
       errors.push(error.message.replace(/\([\d.]+ KiB/, "(SIZE"));
     }
     const sum =
-      "E_INPUT pipeline audit_logs: 3 cold segments (SIZE in DEEP_ARCHIVE) must be restored first, for 3.00 USD at most " +
+      "E_INPUT pipeline audit_logs: 3 cold segments (SIZE in DEEP_ARCHIVE) must be restored first, for about 3.00 USD by the prices of us-east-1 " +
       "(tier Standard, readable for 3 days)";
     expect(errors).toEqual([
       `${sum}, and nobody agreed to that. Nothing was asked of the store. Add --yes or --max-cost 3.00.`,
@@ -290,6 +290,26 @@ describe("a restore", () => {
     expect(await restoreRows(scenario)).toHaveLength(6);
   });
 
+  it("that the store takes long to answer keeps its locks: a transaction that waits is not idle", async () => {
+    await using scenario = await createColdDays();
+    let asked = 0;
+    let long: Promise<unknown> | undefined;
+    const slow = (archive: Archive): Archive =>
+      override(archive, {
+        restore: async (...args) => {
+          asked += 1;
+          // Longer than the lease, which is what a transaction may be idle.
+          await (long ??= scenario.query("SELECT pg_sleep(4)"));
+          return await archive.restore(...args);
+        },
+      });
+    const environ = { ...prices, FIRNLINE_LEASE_SECONDS: "3" };
+    expect(await retrieve(scenario, { allow: "any" }, { environ, archive: slow })).toMatchObject({
+      rows: 300n,
+    });
+    expect(asked).toBe(3);
+  });
+
   it("is not asked of a store that has none, and reads what it calls cold", async () => {
     await using scenario = await createColdDays();
     let restores = 0;
@@ -457,6 +477,28 @@ describe("rehydrate", () => {
     for (const row of await restoreRows(scenario)) {
       expect(row).toMatchObject({ requested_by: "carol", retrieving: false, state: "readable" });
     }
+  });
+
+  it("lengthens copies that are readable to the days that were named, at their cost", async () => {
+    await using scenario = await createColdDays();
+    const clock = new JumpingClock();
+    const environ = { ...prices, FIRNLINE_FILE_RESTORE_DELAY_MS: "0" };
+    await rehydrate(scenario, { allow: "any", days: 1 }, environ, clock);
+    expect((await rehydrate(scenario, {}, environ, clock)).quote).toMatchObject({ longer: [], cost: 0n });
+    await expect(rehydrate(scenario, { days: 5 }, environ, clock)).rejects.toMatchObject({
+      code: "E_INPUT",
+      problem: expect.stringMatching(/3 restored copies must stay longer, for .* readable for 5 days/),
+    });
+    const { quote } = await rehydrate(scenario, { allow: "any", days: 5 }, environ, clock);
+    expect(quote).toMatchObject({ longer: { length: 3 }, segments: [], days: 5, cost: 3n * DOLLAR });
+    await using own = wired(scenario, environ, clock);
+    for (const { access } of await coldHeads(own)) {
+      expect(access).toMatchObject({ state: "readable" });
+      expect((access as { until: number }).until).toBeGreaterThanOrEqual(clock.now() + 5 * DAY);
+    }
+    expect((await rehydrate(scenario, { days: 5 }, environ, clock)).quote).toMatchObject({ longer: [] });
+    expect((await rehydrate(scenario, { days: 2 }, environ, clock)).quote).toMatchObject({ longer: [] });
+    expect(await retrieve(scenario, { days: 9 }, { environ, clock })).toMatchObject({ rows: 300n });
   });
 });
 

@@ -239,6 +239,39 @@ describe("by copies", () => {
     expect(found).toEqual(truth);
   });
 
+  test("what an earlier run began is moved once, where the journal takes no entry for a moment", async () => {
+    await using scenario = await template.copy();
+    const bucket = new MemoryBucket(scenario, copy);
+    await expect(bucket.run(fail("prune.started"))).rejects.toThrow("failpoint prune.started");
+    bucket.failingEntries.push("transitioned");
+    expect(await bucket.run()).toMatchObject({ state: "partly", failures: [{ code: "E_ARCHIVE" }] });
+    expect(bucket.failingEntries).toEqual([]);
+    await bucket.run();
+    expect(await classes(scenario)).toEqual(COLD);
+    await expectSettled(bucket);
+    await loseCatalog(scenario);
+    {
+      await using pipeline = bucket.open();
+      await pipeline.rebuildCatalog({ isConfirmed: true });
+    }
+    expect(await classes(scenario)).toEqual(COLD);
+    await expectSettled(bucket);
+    await expectVerified(bucket);
+  });
+
+  test("no step is begun while what the last one decided cannot be journaled", async () => {
+    await using scenario = await template.copy();
+    const bucket = new MemoryBucket(scenario, copy);
+    await bucket.run({}, EARLIER);
+    bucket.failingEntries.push("transitioned", "transitioned");
+    await expect(bucket.run()).rejects.toMatchObject({ code: "E_ARCHIVE", problem: "slow down" });
+    expect(bucket.calls.get("setClass")).toBe(1);
+    await bucket.run();
+    expect(await classes(scenario)).toEqual(COLD);
+    await expectSettled(bucket);
+    await expectVerified(bucket);
+  });
+
   test("a bucket without versions is refused before anything is touched", async () => {
     await using scenario = await template.copy();
     const bucket = new MemoryBucket(scenario, copy, false);

@@ -7,6 +7,7 @@ import {
   GetObjectLegalHoldCommand,
   GetObjectRetentionCommand,
   ListObjectVersionsCommand,
+  PutBucketVersioningCommand,
   PutObjectRetentionCommand,
   type S3Client,
 } from "@aws-sdk/client-s3";
@@ -160,6 +161,18 @@ await describeOn("ceph", "locks", (server) => {
     expect(await segmentVersions(client, Bucket)).toEqual([]);
     expect(await expectVerified(scenario)).toMatchObject({ expired: 1 });
     saw(server, "expire: refused by a lock, done after it");
+  });
+
+  test("expire removes what was archived before versions were turned on, and off again", async () => {
+    const client = clientOf(server);
+    const Bucket = await server.newBucket();
+    await using scenario = await filled(server, Bucket, { tiers: EXPIRING });
+    await scenario.run();
+    const VersioningConfiguration = { Status: "Suspended" } as const;
+    await client.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
+    expect(await scenario.run({ asOf: DUE })).toMatchObject({ state: "done", expired: 60n });
+    expect(await segmentVersions(client, Bucket)).toEqual([]);
+    saw(server, "expire: a bucket whose versioning is suspended");
   });
 
   test("a hold puts a legal hold on object and manifest, which keeps them, and takes it off again", async () => {

@@ -1,8 +1,10 @@
 /** A bucket behind a network and a store that fail: each promise of the port holds, or the error says what to do. */
 import { randomBytes } from "node:crypto";
+import { inspect } from "node:util";
 import { PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import type { Archive } from "../../src/archive/port.ts";
+import type { EpochMs } from "../../src/rows/day.ts";
 import {
   at,
   bytesOf,
@@ -109,6 +111,21 @@ await describeOn("ceph", "faults", (server) => {
       expect(await archive.create(key, body)).toEqual({ outcome: "exists" });
     }
     saw(server, `${title} is found out`);
+  });
+
+  test("a reply that is lost of an object that is locked at once: created, and by us", async () => {
+    const locked = await server.newBucket({ locked: true });
+    await using own = openBucket({ ...server, endpoint: proxy.endpoint }, locked, {
+      environ: { FIRNLINE_S3_PAUSE_MS: "10" },
+    });
+    await created(own, "first", bytesOf("x")); // what the store can do is asked before
+    proxy.script(first(1, isPut, { kind: "lose" }));
+    const until = (Date.now() + 20_000) as EpochMs;
+    const result = await own.create(key, bytesOf("x"), { retention: { mode: "GOVERNANCE", until } });
+    const all = await Array.fromAsync(own.listVersions(key));
+    expect(all).toHaveLength(2); // the younger one cannot be removed, and says the same
+    expect(result).toMatchObject({ outcome: "created", pin: { versionId: all.at(-1)?.versionId } });
+    expect(await own.create(key, bytesOf("x"))).toEqual({ outcome: "exists" });
   });
 
   test.each([
@@ -259,6 +276,13 @@ await describeOn("ceph", "faults", (server) => {
     expect(failure.problem).toMatch(/ahead/);
   });
 
+  test("a HEAD that is refused without words: the hint names the token and the region", async () => {
+    proxy.script(({ method }) => (method === "HEAD" ? { kind: "answer", status: 400, body: "" } : PASS));
+    const failure = await failureOf(archive.head(at(key)));
+    expect(failure).toMatchObject({ code: "E_ARCHIVE", retryable: false });
+    expect(failure.hint).toMatch(/session token has expired.*archive\.region/);
+  });
+
   test("a cold object says so in the middle of everything", async () => {
     await created(archive, key, bytesOf("x"));
     proxy.script((one) => (isGet(one) ? answer(403, "InvalidObjectState") : PASS));
@@ -266,17 +290,78 @@ await describeOn("ceph", "faults", (server) => {
   });
 
   test("wrong credentials are an error without the credentials", async () => {
-    const secret = randomBytes(20).toString("hex");
-    const before = { ...process.env };
-    process.env["AWS_SECRET_ACCESS_KEY"] = secret;
+    const [secret, token] = [randomBytes(20).toString("hex"), randomBytes(20).toString("hex")];
+    vi.stubEnv("AWS_SECRET_ACCESS_KEY", secret);
+    vi.stubEnv("AWS_SESSION_TOKEN", token);
+    // As AWS does, and not every store: it repeats what it was asked.
+    const repeating = ({ headers }: Asked): Fate => {
+      const its = String(headers["x-amz-security-token"]);
+      const fields = `<CanonicalRequest>${its}</CanonicalRequest><Token-0>${its}</Token-0>`;
+      const body = errorDocument("SignatureDoesNotMatch").replace("</Error>", `${fields}</Error>`);
+      expect(body).toContain(token);
+      return { kind: "answer", status: 403, body };
+    };
     try {
-      const failure = await failureOf(open().create(key, bytesOf("x")));
-      expect(failure).toMatchObject({ code: "E_ARCHIVE", retryable: false });
-      expect(failure.hint).toMatch(/AWS_ACCESS_KEY_ID/);
-      expect(JSON.stringify(failure, Object.getOwnPropertyNames(failure))).not.toContain(secret);
+      for (const script of [() => PASS, repeating]) {
+        proxy.script(script);
+        const failure = await failureOf(open().create(key, bytesOf("x")));
+        expect(failure).toMatchObject({ code: "E_ARCHIVE", retryable: false });
+        expect(failure.hint).toMatch(/AWS_ACCESS_KEY_ID/);
+        const all = inspect(failure, { depth: null, showHidden: true });
+        for (const one of [secret, token]) expect(all).not.toContain(one);
+      }
     } finally {
-      Object.assign(process.env, before);
+      vi.unstubAllEnvs();
     }
+  });
+});
+
+await describeOn("moto", "a store that ignores Range", (server) => {
+  let proxy: HttpProxy;
+  beforeEach(async () => void (proxy = await startHttpProxy(server.endpoint)));
+  afterEach(async () => await proxy[Symbol.asyncDispose]());
+
+  test("is an error, never other bytes; a whole object it can send", async () => {
+    await using archive = openBucket(
+      { ...server, endpoint: proxy.endpoint },
+      await server.newBucket({ versioned: true }),
+      { environ: { FIRNLINE_S3_PAUSE_MS: "10" } },
+    );
+    const body = patterned(200_000);
+    const object = await created(archive, "a", body);
+    expectBytes(await readAll(archive, object, { start: 100, end: 104 }), body.subarray(100, 104));
+    const without: Fate = { kind: "without", header: "range" };
+    proxy.script(() => without);
+    expectBytes(await readAll(archive, object), body);
+    for (const range of [
+      { start: 100, end: 104 },
+      { start: 0, end: 4 },
+    ]) {
+      const failure = await failureOf(readAll(archive, object, range));
+      expect(failure).toMatchObject({ code: "E_ARCHIVE", retryable: false, op: "archive.read", key: "a" });
+      expect(failure.message).toMatch(/200 with no Content-Range.*Range/);
+    }
+    // Where a body broke off, the rest is a range too.
+    let isCut = false;
+    proxy.script((one) => {
+      if (!isGet(one) || isCut) return without;
+      isCut = true;
+      return { kind: "cut", bytes: 50_000 };
+    });
+    expect((await failureOf(readAll(archive, object))).message).toMatch(/other bytes than those/);
+    saw(server, "Range ignored: an error");
+  });
+
+  test("or sends another range", async () => {
+    await using archive = openBucket(
+      { ...server, endpoint: proxy.endpoint },
+      await server.newBucket({ versioned: true }),
+    );
+    const object = await created(archive, "a", patterned(1_000));
+    const headers = { "content-range": "bytes 0-3/1000" };
+    proxy.script((one) => (isGet(one) ? { kind: "answer", status: 206, body: "abcd", headers } : PASS));
+    const failure = await failureOf(readAll(archive, object, { start: 100, end: 104 }));
+    expect(failure.message).toMatch(/206 with bytes 0-3\/1000/);
   });
 });
 

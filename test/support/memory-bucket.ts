@@ -7,7 +7,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { type MemoryArchive, openMemoryArchive } from "../../src/archive/memory/memory-archive.ts";
 import type { Archive, ListedVersion, Locator, ObjectHead } from "../../src/archive/port.ts";
-import type { FirnlineError } from "../../src/errors.ts";
+import { type ErrorCode, FirnlineError } from "../../src/errors.ts";
 import { Pipeline } from "../../src/pipeline.ts";
 import { type PolicyCold, parsePolicy, type Policy } from "../../src/policy/policy.ts";
 import { parseRange } from "../../src/retrieve/request.ts";
@@ -35,6 +35,10 @@ export class MemoryBucket {
   readonly #otherEtag = new Set<string>();
   /** What a HEAD of an object fails with. */
   headFailure: FirnlineError | null = null;
+  /** Types of journal entries that cannot be created: each fails once, in this order. */
+  readonly failingEntries: string[] = [];
+  /** What is in a class that nothing can be read from without a restore, by key. */
+  readonly unreadable = new Set<string>();
   /** The wall clock is so many days ahead. */
   daysAhead = 0;
 
@@ -143,12 +147,29 @@ export class MemoryBucket {
           if (name === "head" && headFailure !== null && key.startsWith("audit_logs/")) {
             return Promise.reject(headFailure);
           }
+          if (name === "create" && this.#isFailing(args[0] as string, args[1])) {
+            return Promise.reject(failure("E_ARCHIVE", args[0] as string, "slow down"));
+          }
+          if (name === "read" && this.unreadable.has(key)) throw failure("E_COLD", key, "it is cold");
           const result: unknown = Reflect.apply(value, target, args);
           if (name === "setClass") return this.#copied(result as Promise<Locator>);
           return name === "head" ? this.#asMoved(result as Promise<ObjectHead | null>) : result;
         };
       },
     });
+  }
+
+  #isFailing(key: string, body: unknown): boolean {
+    const [type] = this.failingEntries;
+    if (type === undefined || !key.includes("/journal/")) return false;
+    if (
+      !Buffer.from(body as Uint8Array)
+        .toString()
+        .includes(`"type":"${type}"`)
+    )
+      return false;
+    this.failingEntries.shift();
+    return true;
   }
 
   async *#listVersions(prefix: string): AsyncGenerator<ListedVersion, void, undefined> {
@@ -183,4 +204,8 @@ export class MemoryBucket {
   #now(): EpochMs {
     return (Date.now() + this.daysAhead * DAY_MS) as EpochMs;
   }
+}
+
+function failure(code: ErrorCode, subject: string, problem: string): FirnlineError {
+  return new FirnlineError({ code, subject, problem, hint: "Wait", retryable: code === "E_ARCHIVE" });
 }

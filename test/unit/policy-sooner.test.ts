@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
-import { isDeletedSooner } from "../../src/policy/journaled.ts";
+import { isDeletedSooner, policyFromJson, policyToJson } from "../../src/policy/journaled.ts";
 import { parsePolicy, type Policy, type Rule } from "../../src/policy/policy.ts";
 
 const DENIED = '  - { name: denied, when: "action = 1", hot: 20d, archive: false }\n';
@@ -83,6 +83,41 @@ describe("a policy deletes sooner when", () => {
     expect(sooner(policy(), policy("", swap("time: ts", "time: created_at")))).toEqual([
       "source.time: ages are counted from something else (ts before, created_at now)",
     ]);
+  });
+});
+
+describe("a rule that comes back", () => {
+  const FOREVER = LOGIN.replace("500d", "forever");
+  /** What the journal has after these, one after the other. */
+  const journaled = (first: Policy, ...others: Policy[]): Policy =>
+    others.reduce(
+      (previous, next) => policyFromJson(policyToJson(next, previous), "j"),
+      policyFromJson(policyToJson(first), "j"),
+    );
+  const stopped = policy(LOGIN, swap("warm: 90d, cold: 500d", "archive: false"));
+  const BACK = "rule login: archived rows expire after 500d (forever before)";
+
+  it.each([
+    ["was removed", [policy()]],
+    ["was removed several policies ago", [policy(), policy(DENIED), policy()]],
+    ["archived nothing for a while", [stopped]],
+    ["archived nothing, and was removed", [stopped, policy()]],
+  ])("deletes sooner than it did when it %s", (_, between) => {
+    const previous = journaled(policy(FOREVER), ...between);
+    expect(sooner(previous, policy(LOGIN))).toContain(BACK);
+    expect(sooner(previous, policy(FOREVER)).filter((one) => one.includes("expire"))).toEqual([]);
+  });
+
+  it("is compared with what it was last, and confirmed once", () => {
+    const previous = journaled(policy(FOREVER), policy(), policy(LOGIN));
+    expect(sooner(previous, policy(LOGIN))).toEqual([]);
+    expect(policyToJson(policy(LOGIN), previous).retired).toEqual([]);
+    const again = journaled(policy(FOREVER), policy(), policy(LOGIN), policy());
+    expect(policyToJson(policy(), again).retired.map(({ name, coldDays }) => [name, coldDays])).toEqual([
+      ["login", 500],
+    ]);
+    const unchanged = policyToJson(policy(), policyFromJson(policyToJson(policy(), again), "j"));
+    expect(unchanged).toEqual(policyToJson(policy(), again));
   });
 });
 

@@ -305,7 +305,7 @@ describe("any policy", () => {
       fc.property(policies, (policy) => {
         const json: unknown = JSON.parse(JSON.stringify(policyToJson(policy)));
         expect(json).toEqual(policyToJson(policy));
-        expect(policyFromJson(json, "journal/7.json")).toEqual(policy);
+        expect(policyFromJson(json, "journal/7.json")).toEqual({ ...policy, retired: [] });
       }),
     );
   });

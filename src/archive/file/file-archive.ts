@@ -97,7 +97,7 @@ class FolderArchive implements Archive {
   }
 
   async traits(): Promise<ArchiveTraits> {
-    return { versions: false, locks: false };
+    return { versions: false, namesVersions: false, locks: false };
   }
 
   async create(

@@ -87,7 +87,7 @@ class HeldArchive implements MemoryArchive {
 
   async traits(): Promise<ArchiveTraits> {
     const { versioned = false, locks = false } = this.#options;
-    return { versions: versioned, locks };
+    return { versions: versioned, namesVersions: versioned, locks };
   }
 
   async create(

@@ -14,6 +14,7 @@ import {
   watchClock,
 } from "./client.ts";
 import { isDenied, patienceOf, storeFailure } from "./failure.ts";
+import { bareCause } from "../sdk-refusal.ts";
 import type { Patience } from "./meanings.ts";
 
 export interface S3Encryption {
@@ -159,7 +160,7 @@ export class Bucket {
       fix: ["# timedatectl set-ntp true"],
       op,
       key,
-      cause: error,
+      cause: bareCause(error),
     });
   }
 

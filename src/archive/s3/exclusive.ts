@@ -43,7 +43,8 @@ export interface Created {
 
 /**
  * Whose the key is after `created`: somebody else may have created it in the moment after it was looked up, or we
- * ourselves, by a try whose reply was lost. The oldest version counts; younger ones of ours are removed.
+ * ourselves, by a try whose reply was lost. The oldest version counts; younger ones of ours are removed, where their lock
+ * allows it.
  */
 export async function settle(
   bucket: Bucket,
@@ -58,21 +59,29 @@ export async function settle(
   const fresh = found.filter((one) => !one.isDeleteMarker && !before.versions.has(one.versionId ?? ""));
   const first = fresh.at(-1)?.versionId ?? null;
   if (first === null || first === versionId) return { whose: "ours", versionId, etag };
-  let standing: Standing = { whose: "another" };
+  const oldest = await headOrNull(bucket, object.where, first);
+  const isOurs = oldest !== null && creationOf(oldest) === object.creation;
   for (const one of fresh) {
+    if (one.versionId === first) continue;
     const head = await headOrNull(bucket, object.where, one.versionId);
-    if (head === null || creationOf(head) !== object.creation) continue;
-    if (one.versionId === first) standing = { whose: "ours", versionId: first, etag: head.ETag ?? null };
-    else await withdraw(bucket, object, one.versionId);
+    if (head !== null && creationOf(head) === object.creation)
+      await withdraw(bucket, object, one.versionId, isOurs);
   }
-  return standing;
+  return isOurs ? { whose: "ours", versionId: first, etag: oldest.ETag ?? null } : { whose: "another" };
 }
 
-async function withdraw(bucket: Bucket, { where }: NewObject, versionId: string | null): Promise<void> {
+/** `mayStay`: the older one is ours too, and says the same. */
+async function withdraw(
+  bucket: Bucket,
+  { where }: NewObject,
+  versionId: string | null,
+  mayStay: boolean,
+): Promise<void> {
   try {
     await deleteOne(bucket, where, versionId);
   } catch (error) {
     if (!isDenied(error)) throw error;
+    if (mayStay) return;
     throw new FirnlineError({
       code: "E_BUCKET",
       subject: where.key,

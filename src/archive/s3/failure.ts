@@ -4,7 +4,7 @@
  */
 import { FirnlineError, isFirnlineError } from "../../errors.ts";
 import { missingObject, type Where } from "../refusals.ts";
-import { type Refusal, refusalOf } from "../sdk-refusal.ts";
+import { bareCause, type Refusal, refusalOf } from "../sdk-refusal.ts";
 import {
   BROKEN,
   BUSY,
@@ -17,6 +17,7 @@ import {
   TOO_LARGE,
   UNABLE,
   UNREACHABLE,
+  WORDLESS,
 } from "./meanings.ts";
 
 const MISSING = new Set(["NoSuchKey", "NoSuchVersion", "NotFound"]);
@@ -61,7 +62,7 @@ export function storeFailure(where: Where, needs: string, error: unknown): unkno
   const refusal = isFirnlineError(error) ? null : refusalOf(error);
   if (refusal === null) return error;
   const meaning = meaningOf(refusal, needs);
-  if (meaning === null) return withCause(missingObject(where), error);
+  if (meaning === null) return withCause(missingObject(where), bareCause(error));
   const { op, key } = where;
   const status = refusal.status === null ? "" : `${refusal.status} `;
   return new FirnlineError({
@@ -72,7 +73,7 @@ export function storeFailure(where: Where, needs: string, error: unknown): unkno
     op,
     key,
     retryable: meaning.isRetryable ?? (meaning.patience ?? "never") !== "never",
-    cause: error,
+    cause: bareCause(error),
   });
 }
 
@@ -100,6 +101,7 @@ function meaningOf(refusal: Refusal, needs: string): Meaning | null {
   if (status === 507) return FULL;
   // 2xx: the answer broke off, or is not what S3 answers.
   if (status >= 500 || status < 300) return BROKEN;
+  if (isNameless(refusal, 400)) return WORDLESS;
   return {
     code: "E_ARCHIVE",
     problem: "the store refused it",

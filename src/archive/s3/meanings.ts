@@ -47,6 +47,12 @@ export const REGION: Meaning = {
   problem: "the bucket is in another region",
   hint: "Set archive.region to the bucket's; redirects are not followed",
 };
+/** The answer to a HEAD says 400 and no more. */
+export const WORDLESS: Meaning = {
+  code: "E_ARCHIVE",
+  problem: "the store refused it, and does not say why",
+  hint: "Most often a session token has expired, or archive.region is not the bucket's: check both, and archive.endpoint",
+};
 export const KMS: Meaning = {
   code: "E_BUCKET",
   problem: "the key in KMS cannot be used",

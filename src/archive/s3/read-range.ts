@@ -69,14 +69,13 @@ async function open(
     ...(range === undefined ? {} : { Range: `bytes=${range.start}-${range.end - 1}` }),
     ...(etag === undefined ? {} : { IfMatch: etag }),
   };
+  let answer: GetObjectCommandOutput;
   try {
-    return await bucket.call(
+    answer = await bucket.call(
       where,
       needs,
       async (s3, how) => await s3.send(new GetObjectCommand(query), how),
-      {
-        signal,
-      },
+      { signal },
     );
   } catch (error) {
     const refusal = refusalOf(error);
@@ -87,6 +86,19 @@ async function open(
     if (isPreconditionFailed(error)) throw replaced(where, error);
     throw error;
   }
+  if (range === undefined || isOfRange(answer, range)) return answer;
+  discard(answer);
+  throw ignored(where, range, answer);
+}
+
+/** A store that does not know `Range` sends the whole object instead, with 200; what it has of the range is told by 206. */
+function isOfRange(
+  { $metadata, ContentRange = "" }: GetObjectCommandOutput,
+  { start, end }: ByteRange,
+): boolean {
+  const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(ContentRange) ?? [];
+  const isHere = Number(first) === start && Number(last) === Math.min(end, Number(total)) - 1;
+  return $metadata.httpStatusCode === 206 && isHere;
 }
 
 /** The whole range that will come, or `E_ARCHIVE` where the object does not have it. */
@@ -206,6 +218,22 @@ function brokenOff({ op, key }: Where, at: number, end: number): FirnlineError {
     op,
     key,
     retryable: true,
+  });
+}
+
+function ignored(
+  { op, key }: Where,
+  { start, end }: ByteRange,
+  { $metadata, ContentRange }: GetObjectCommandOutput,
+): FirnlineError {
+  const found = `${$metadata.httpStatusCode} with ${ContentRange ?? "no Content-Range"}`;
+  return new FirnlineError({
+    code: "E_ARCHIVE",
+    subject: key,
+    problem: `the store sends other bytes than those that were asked for (bytes ${start}-${end - 1}; its answer was ${found})`,
+    hint: "Check archive.endpoint, and any proxy or cache before the store: they must pass on Range and Content-Range",
+    op,
+    key,
   });
 }
 

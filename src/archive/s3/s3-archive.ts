@@ -73,8 +73,9 @@ class S3Archive implements Archive {
 
   async traits(): Promise<ArchiveTraits> {
     this.#assertOpen("archive.traits");
-    const versions = await this.#traits.keepsVersions();
-    return { versions, locks: (await this.#traits.locking()).isOn };
+    const versioning = await this.#traits.versioning();
+    const locks = (await this.#traits.locking()).isOn;
+    return { versions: versioning === "enabled", namesVersions: versioning !== "never", locks };
   }
 
   async create(

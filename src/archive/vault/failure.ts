@@ -1,7 +1,7 @@
 /** What a vault's refusals mean. Source: S3 Glacier developer guide, "Error responses". */
 import { type ErrorCode, FirnlineError, isFirnlineError } from "../../errors.ts";
 import { missingObject, type Where } from "../refusals.ts";
-import { type Refusal, refusalOf } from "../sdk-refusal.ts";
+import { bareCause, type Refusal, refusalOf } from "../sdk-refusal.ts";
 
 interface Meaning {
   readonly code: ErrorCode;
@@ -93,7 +93,7 @@ export function vaultFailure(where: Where, vault: string, needs: string, error: 
       hint,
       op,
       key,
-      cause: error,
+      cause: bareCause(error),
     });
   }
   const meaning = meaningOf(refusal, needs);
@@ -106,7 +106,7 @@ export function vaultFailure(where: Where, vault: string, needs: string, error: 
     op,
     key,
     retryable: meaning.isRetryable === true,
-    cause: error,
+    cause: bareCause(error),
   });
 }
 

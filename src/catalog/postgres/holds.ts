@@ -8,6 +8,7 @@ import type { SegmentLock } from "../segment-lock.ts";
 import { readSchemaVersion } from "./migrate.ts";
 import { insertEntry } from "./outbox.ts";
 import { epochMs, type Row, SEGMENT_COLUMNS, segmentRecord } from "./records.ts";
+import { IS_READ } from "./removable.ts";
 
 /** The migration that made the table. */
 const SCHEMA_VERSION = 3;
@@ -17,7 +18,9 @@ const HOLD_COLUMNS = `hold::text, day_from::text, day_to::text, reason, placed_b
 /** Whether a hold in force has a day of segment `s`. */
 const IS_COVERED = `EXISTS (SELECT FROM firnline.hold h WHERE h.pipeline = s.pipeline AND h.released_at IS NULL
   AND h.day_from <= s.day_to AND h.day_to >= s.day_from)`;
-const IS_READ = `EXISTS (SELECT FROM firnline.pin p WHERE p.pipeline = s.pipeline AND p.segment = s.segment) AS is_read`;
+/** Whether it is decided, and not journaled yet, that it expires: no hold brings it back. */
+const IS_LEAVING = `EXISTS (SELECT FROM firnline.outbox o WHERE o.pipeline = s.pipeline
+  AND o.event ->> 'type' = 'expire-intent' AND o.event ->> 'segment' = s.segment)`;
 /** Of these the rows are in the archive alone. */
 const IS_PRUNED = `s.state IN ('warm', 'cooling', 'cold') AND NOT EXISTS (
   SELECT FROM firnline.chunk c WHERE c.pipeline = s.pipeline AND c.segment = s.segment AND c.state <> 'pruned')`;
@@ -47,12 +50,11 @@ export class PostgresHolds implements Holds {
       const { hold: id, reason, placedBy } = hold;
       const event = { type: "hold" as const, hold: id, dayFrom, dayTo, reason, placedBy };
       await insertEntry(tx, { pipeline, run: `hold ${id}`, epoch, at, event });
+      await forgetLegalHolds(tx, pipeline, id);
       const { rows } = await tx.query(
         `SELECT count(*)::int AS segments, coalesce(sum(s.rows), 0)::text AS rows FROM firnline.segment s
          WHERE s.pipeline = $1 AND s.day_from <= $3 AND s.day_to >= $2
-           AND (s.state IN ('expiring', 'expired') OR EXISTS (
-             SELECT FROM firnline.outbox o WHERE o.pipeline = s.pipeline
-               AND o.event ->> 'type' = 'expire-intent' AND o.event ->> 'segment' = s.segment))`,
+           AND (s.state IN ('expiring', 'expired') OR ${IS_LEAVING})`,
         [pipeline, dayFrom, dayTo],
         "hold",
       );
@@ -77,6 +79,7 @@ export class PostgresHolds implements Holds {
       if (rowCount !== 1) throw notInForce(pipeline, hold);
       const event = { type: "released" as const, hold, reason, releasedBy: by };
       await insertEntry(tx, { pipeline, run: `hold ${hold}`, epoch, at: instant, event });
+      await forgetLegalHolds(tx, pipeline, hold);
     });
   }
 
@@ -96,8 +99,9 @@ export class PostgresHolds implements Holds {
       // A superseded segment may have one that has to come off; what is to be kept of it another segment has.
       ...(legalHolds
         ? [
-            `(NOT s.legal_hold AND s.state IN ('sealed', 'pruning', 'warm', 'cooling', 'cold') AND ${IS_COVERED})`,
-            `(s.legal_hold AND s.state NOT IN ('expiring', 'expired') AND NOT ${IS_COVERED})`,
+            `(s.legal_hold IS NOT TRUE AND s.state IN ('sealed', 'pruning', 'warm', 'cooling', 'cold')
+              AND ${IS_COVERED} AND NOT ${IS_LEAVING})`,
+            `(s.legal_hold IS NOT FALSE AND s.state NOT IN ('expired', 'abandoned') AND NOT ${IS_COVERED})`,
           ]
         : []),
     ];
@@ -123,7 +127,7 @@ export class PostgresHolds implements Holds {
   async protectionSeen(
     pipeline: string,
     { segment, object }: SegmentRecord,
-    { lock, isHeld }: { readonly lock: SegmentLock | null; readonly isHeld: boolean },
+    { lock, isHeld }: { readonly lock: SegmentLock | null; readonly isHeld: boolean | null },
   ): Promise<void> {
     await this.#database.query(
       `UPDATE firnline.segment SET lock_mode = $4, locked_until = to_timestamp($5::bigint / 1000.0), legal_hold = $6
@@ -168,7 +172,7 @@ export class PostgresHolds implements Holds {
     return await this.#read(async (tx) => {
       if ((await readSchemaVersion(tx)) < SCHEMA_VERSION) return [];
       const { rows } = await tx.query(
-        `SELECT ${SEGMENT_COLUMNS}, ${IS_READ} FROM firnline.segment s
+        `SELECT ${SEGMENT_COLUMNS}, ${IS_READ} AS is_read FROM firnline.segment s
          WHERE ${condition} ORDER BY s.day_from, s.segment ${limit}`,
         values,
         "kept segments",
@@ -184,6 +188,22 @@ export class PostgresHolds implements Holds {
   async #write<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     return await this.#database.transaction("read write", "hold", work);
   }
+}
+
+/** The store knows: what a process did to it that was killed right after is written nowhere else. Null: of every hold. */
+export async function forgetLegalHolds(
+  tx: Transaction,
+  pipeline: string,
+  hold: string | null,
+): Promise<void> {
+  await tx.query(
+    `UPDATE firnline.segment s SET legal_hold = NULL
+     WHERE s.pipeline = $1 AND s.state NOT IN ('expired', 'abandoned') AND EXISTS (
+       SELECT FROM firnline.hold h WHERE h.pipeline = $1 AND ($2::uuid IS NULL OR h.hold = $2)
+         AND h.day_from <= s.day_to AND h.day_to >= s.day_from)`,
+    [pipeline, hold],
+    "hold",
+  );
 }
 
 /** All holds, oldest first. */

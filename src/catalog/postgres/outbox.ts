@@ -23,6 +23,41 @@ export async function insertEntry(
   );
 }
 
+/** Happen once to a segment. What is decided shows in its state only when it is journaled. */
+const DECIDED_ONCE: ReadonlySet<JournalEvent["type"]> = new Set<JournalEvent["type"]>([
+  "sealed",
+  "packed",
+  "prune-started",
+  "tagged",
+  "transitioned",
+  "expire-intent",
+  "expired",
+]);
+
+/** I5: the same thing decided twice would make a journal that contradicts itself, and no rebuild could read. */
+export async function requireUndecided(
+  tx: Transaction,
+  pipeline: string,
+  event: JournalEvent,
+): Promise<void> {
+  if (!DECIDED_ONCE.has(event.type)) return;
+  const { rows } = await tx.query(
+    "SELECT event FROM firnline.outbox WHERE pipeline = $1 AND event ->> 'type' = $2",
+    [pipeline, event.type],
+    "outbox",
+  );
+  const decided = new Set(rows.flatMap((row) => segmentsOf(row["event"] as JournalEvent)));
+  for (const segment of segmentsOf(event)) {
+    invariant(!decided.has(segment), `segment ${segment}`, `${event.type} is decided, and not journaled yet`);
+  }
+}
+
+/** What an event is about, and what that takes the place of. */
+function segmentsOf(event: JournalEvent): string[] {
+  const replaced = event.type === "packed" ? event.from : event.type === "sealed" ? event.supersedes : [];
+  return [...("segment" in event ? [event.segment] : []), ...replaced.map(({ segment }) => segment)];
+}
+
 /**
  * Adds rows (and chunks) to the entry with this key, or begins it: one entry a segment or day, not one a batch. A row
  * that came late may be older than those of an earlier batch. Times are ISO in one zone, so their texts compare.
@@ -124,9 +159,11 @@ async function applyEvent(tx: Transaction, pipeline: string, event: JournalEvent
       await moveSegment(tx, pipeline, event.segment, "prune-journaled", {});
       return;
     case "transitioned":
-      // Another version has locks of its own.
+      // Another version has locks of its own, and the one before may have a legal hold still.
       await tx.query(
-        `UPDATE firnline.segment SET lock_mode = NULL, locked_until = NULL, legal_hold = false
+        `UPDATE firnline.segment s SET lock_mode = NULL, locked_until = NULL, legal_hold = CASE WHEN EXISTS (
+           SELECT FROM firnline.hold h WHERE h.pipeline = s.pipeline
+             AND h.day_from <= s.day_to AND h.day_to >= s.day_from) THEN NULL ELSE false END
          WHERE pipeline = $1 AND segment = $2 AND version_id IS DISTINCT FROM $3`,
         [pipeline, event.segment, event.object.versionId],
         "transitioned",

@@ -30,7 +30,7 @@ import { addToHistory, readHistory } from "./history.ts";
 import { acquireLease, guard, releaseLease, renewLease } from "./lease.ts";
 import { readSchemaVersion } from "./migrate.ts";
 import { moveSegment } from "./chunks.ts";
-import { insertEntry, pendingEntry, publishEntry } from "./outbox.ts";
+import { insertEntry, pendingEntry, publishEntry, requireUndecided } from "./outbox.ts";
 import { finishRetrieval, pinSegments, readableSegments, startRetrieval } from "./retrievals.ts";
 import { chunkRecord } from "./records.ts";
 import { register } from "./register.ts";
@@ -122,6 +122,7 @@ export class PostgresCatalog implements Catalog<Transaction> {
   async enqueue(lease: Lease, event: JournalEvent, at: string): Promise<void> {
     await this.#guarded("enqueue", lease, async (tx) => {
       await requireRemovable(tx, lease.pipeline, event);
+      await requireUndecided(tx, lease.pipeline, event);
       await insertEntry(tx, { pipeline: lease.pipeline, run: lease.run, epoch: lease.epoch, at, event });
     });
   }

@@ -4,6 +4,7 @@ import { formatDay } from "../../rows/day.ts";
 import type { Transaction } from "../../postgres/database.ts";
 import type { Lease } from "../port.ts";
 import type { RebuildRequest, RebuiltCatalog, RebuiltSegment } from "../upkeep.ts";
+import { forgetLegalHolds } from "./holds.ts";
 import { staleLease } from "./lease.ts";
 import { insertEntry } from "./outbox.ts";
 import { secondPipeline } from "./register.ts";
@@ -39,6 +40,7 @@ export async function rebuild(
     await insertSegments(tx, pipeline, segments.slice(at, at + BATCH_SEGMENTS));
   }
   await replaceHolds(tx, rebuilt);
+  await forgetLegalHolds(tx, pipeline, null);
   await listDetached(tx, rebuilt);
   if (rebuilt.decision !== null) {
     const { event, at } = rebuilt.decision;
@@ -64,6 +66,24 @@ async function replaceHolds(tx: Transaction, { pipeline, holds }: RebuiltCatalog
   await tx.query(
     "INSERT INTO firnline.hold SELECT * FROM jsonb_populate_recordset(NULL::firnline.hold, $1)",
     [JSON.stringify(rows)],
+    "rebuild",
+  );
+  // A hold needs no lease. The pipeline's row is locked by now: of those that were placed or released while the archive
+  // was being read, all are here.
+  await tx.query(
+    `INSERT INTO firnline.hold (hold, pipeline, day_from, day_to, reason, placed_by, placed_at)
+     SELECT (event ->> 'hold')::uuid, pipeline, (event ->> 'dayFrom')::date, (event ->> 'dayTo')::date,
+            event ->> 'reason', event ->> 'placedBy', at::timestamptz
+     FROM firnline.outbox WHERE pipeline = $1 AND event ->> 'type' = 'hold' ON CONFLICT DO NOTHING`,
+    [pipeline],
+    "rebuild",
+  );
+  await tx.query(
+    `UPDATE firnline.hold h SET released_by = o.event ->> 'releasedBy', release_reason = o.event ->> 'reason',
+       released_at = o.at::timestamptz
+     FROM firnline.outbox o WHERE o.pipeline = $1 AND o.event ->> 'type' = 'released'
+       AND h.pipeline = $1 AND h.hold::text = o.event ->> 'hold' AND h.released_at IS NULL`,
+    [pipeline],
     "rebuild",
   );
 }
@@ -170,7 +190,7 @@ async function insertSegments(
     manifest_version_id: one.manifest.versionId,
     tagged_at: one.taggedAt,
     archived_as_of: one.sealedAt,
-    // The store knows; the next run asks.
+    // The store knows; the next run asks. Without a hold on its days, now or before, it has no legal hold of ours.
     lock_mode: null,
     locked_until: null,
     legal_hold: false,

@@ -105,7 +105,7 @@ export function segmentRecord(row: Row): SegmentRecord {
             mode: row["lock_mode"] as SegmentLock["mode"],
             until: Number(row["locked_until"]) as EpochMs,
           },
-    isHeld: row["legal_hold"] as boolean,
+    isHeld: row["legal_hold"] as boolean | null,
     taggedAt: row["tagged_at"] === null ? null : (Number(row["tagged_at"]) as EpochMs),
     shape: row["shape"] as string | null,
   };

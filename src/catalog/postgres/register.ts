@@ -26,7 +26,12 @@ export async function register(tx: Transaction, record: Registration): Promise<P
     "register",
   );
   if (changed.rowCount === 1) {
-    await tx.query("DELETE FROM firnline.outbox WHERE pipeline = $1", [record.pipeline], "register");
+    // A hold that was placed before is in force all the same, and is to be journaled.
+    await tx.query(
+      "DELETE FROM firnline.outbox WHERE pipeline = $1 AND event ->> 'type' NOT IN ('hold', 'released')",
+      [record.pipeline],
+      "register",
+    );
   }
   await tx.query(
     `INSERT INTO firnline.pipeline (pipeline, archive_id, archive_url, source) VALUES ($1, $2, $3, $4)

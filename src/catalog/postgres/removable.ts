@@ -10,6 +10,12 @@ import { segmentOfKey } from "../../segment/archive-keys.ts";
 import type { JournalEvent } from "../../segment/journal.ts";
 import type { Row } from "./records.ts";
 
+/** Whether a retrieval pins segment `s`, or has begun and may: its pin shows only when its snapshot's hot rows are spooled. */
+export const IS_READ = `(EXISTS (SELECT FROM firnline.pin p WHERE p.pipeline = s.pipeline AND p.segment = s.segment)
+  OR EXISTS (SELECT FROM firnline.retrieval r WHERE r.pipeline = s.pipeline AND r.state = 'restoring'
+    AND s.day_from <= ((r.range_to - interval '1 microsecond') AT TIME ZONE 'UTC')::date
+    AND s.day_to >= (r.range_from AT TIME ZONE 'UTC')::date))`;
+
 /** Asked behind the lease's guard, in the transaction that decides to remove `what`. Throws `E_HELD`. */
 export async function requireNoHold(
   tx: Transaction,
@@ -50,7 +56,7 @@ export async function requireRemovable(
   if (rows[0] !== undefined) throw heldBy(`segment ${rows[0]["segment"]}`, rows[0]);
   if (event.type !== "expire-intent") return;
   const read = await tx.query(
-    "SELECT FROM firnline.pin WHERE pipeline = $1 AND segment = $2 LIMIT 1",
+    `SELECT FROM firnline.segment s WHERE s.pipeline = $1 AND s.segment = $2 AND ${IS_READ}`,
     [pipeline, event.segment],
     "pins",
   );

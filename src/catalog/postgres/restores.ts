@@ -1,4 +1,5 @@
 /** Restored copies, in the control schema. */
+import { setTimeout } from "node:timers/promises";
 import { type EpochMs, parseDay } from "../../rows/day.ts";
 import type { Database, Transaction } from "../../postgres/database.ts";
 import {
@@ -100,7 +101,8 @@ export class PostgresRestores implements Restores {
           "restores",
         );
         const records = rows.map(restoreRecord);
-        const answers = await Promise.allSettled(records.map(async (record) => await work(record)));
+        const asking = Promise.allSettled(records.map(async (record) => await work(record)));
+        const answers = await this.#awake(tx, asking);
         for (const [at, answer] of answers.entries()) {
           if (answer.status === "fulfilled") await update(tx, records[at] as RestoreRecord, answer.value);
         }
@@ -138,6 +140,20 @@ export class PostgresRestores implements Restores {
       ],
       "restores",
     );
+  }
+
+  /** Waits for the store. It may take longer than the server lets a transaction be idle, and the locks must stay. */
+  async #awake<T>(tx: Transaction, asking: Promise<T>): Promise<T> {
+    const answered = asking.then(() => true);
+    for (;;) {
+      const stop = new AbortController();
+      const pause = setTimeout(this.#database.idleInTransactionMs / 3, false, { signal: stop.signal });
+      const isAnswered = await Promise.race([answered, pause.catch(() => false)]);
+      stop.abort();
+      if (isAnswered) return await asking;
+      // That the connection is gone is told by what is written next.
+      await tx.query("SELECT 1", [], "restores").catch(() => {});
+    }
   }
 
   async #write<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {

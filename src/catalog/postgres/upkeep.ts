@@ -15,6 +15,7 @@ import { readHolds } from "./holds.ts";
 import { guard } from "./lease.ts";
 import { pendingEntry } from "./outbox.ts";
 import { readSchemaVersion } from "./migrate.ts";
+import { IS_READ } from "./removable.ts";
 import { rebuild } from "./rebuild.ts";
 import { chunkRecord, epochMs, SEGMENT_COLUMNS, segmentRecord } from "./records.ts";
 import { selectPipeline } from "./views.ts";
@@ -109,7 +110,7 @@ export class PostgresUpkeep implements Upkeep {
 
   async pinned(pipeline: string): Promise<Set<string>> {
     const { rows } = await this.#database.query(
-      "SELECT DISTINCT segment FROM firnline.pin WHERE pipeline = $1",
+      `SELECT segment FROM firnline.segment s WHERE s.pipeline = $1 AND ${IS_READ}`,
       [pipeline],
       "pins",
     );

@@ -1,7 +1,7 @@
 /** firnline rehydrate */
 import { parseRange } from "../../retrieve/request.ts";
 import { requiredOption, usageError } from "../arguments.ts";
-import { type Command, EXIT } from "../command.ts";
+import { type Command, EXIT, textOption } from "../command.ts";
 import { eachPipeline, FOLDER_OPTION } from "../pipelines.ts";
 import { requester } from "../requester.ts";
 import { readTerms, RESTORE_OPTIONS } from "../restore-options.ts";
@@ -15,7 +15,8 @@ export const rehydrate: Command = {
   summary: "ask for readable copies of a range's cold segments, to retrieve it later",
   details:
     "So that they are there on Monday: it asks, and does not wait. What is under way or readable already\n" +
-    "costs nothing again. What it costs is said first, and needs --yes, --max-cost or an answer.",
+    "costs nothing again, unless --days says that it must stay longer. What it costs is said first, and\n" +
+    "needs --yes, --max-cost or an answer.",
   examples: ["firnline rehydrate audit-logs --from 2019-01-01 --to 2019-12-31 --tier Bulk --max-cost 12.50"],
   options: {
     folder: FOLDER_OPTION,
@@ -33,7 +34,7 @@ export const rehydrate: Command = {
     );
     return await eachPipeline(context, async (pipeline, policy) => {
       const { pipeline: name } = policy;
-      const terms = readTerms(context, policy);
+      const terms = { ...readTerms(context, policy), lengthen: textOption(context, "days") !== undefined };
       const options = { requestedBy: requester(), restore: terms, signal: context.signal };
       if (context.options["dry-run"] === true) {
         const quote = await pipeline.quote(range, options);

@@ -1,7 +1,9 @@
 /** What an S3 store's answers mean: refusals, restored copies. */
+import { inspect } from "node:util";
 import { describe, expect, test } from "vitest";
 import { isMissing, patienceOf, storeFailure } from "../../../src/archive/s3/failure.ts";
 import { accessOf, objectHead } from "../../../src/archive/s3/head-object.ts";
+import { vaultFailure } from "../../../src/archive/vault/failure.ts";
 import { FirnlineError } from "../../../src/errors.ts";
 
 const where = { op: "archive.create", key: "a/b" };
@@ -62,6 +64,34 @@ describe("refusals", () => {
     const { message } = storeFailure(where, "", long) as FirnlineError;
     expect(message).toMatch(/\(500 InternalError: many words x+\)/);
     expect(message.length).toBeLessThan(400);
+  });
+
+  test("a HEAD that is refused without words: what it most often is", () => {
+    for (const name of ["Unknown", "UnknownError", "400"]) {
+      const failure = storeFailure(where, "s3:GetObject", refusal(name, 400, name)) as FirnlineError;
+      expect(failure).toMatchObject({ code: "E_ARCHIVE", retryable: false });
+      expect(failure.hint).toMatch(/session token has expired.*archive\.region/);
+    }
+    const told = storeFailure(where, "s3:GetObject", refusal("InvalidRequest", 400)) as FirnlineError;
+    expect(told.hint).not.toMatch(/session token/);
+  });
+
+  test("what an answer repeats of the request is not told further", () => {
+    const repeats = {
+      AWSAccessKeyId: "AKIA1",
+      CanonicalRequest: "x-amz-security-token:t0ken",
+      "Token-0": "t0ken",
+    };
+    const error = Object.assign(refusal("SignatureDoesNotMatch", 403), repeats, { $response: repeats });
+    for (const failure of [
+      storeFailure(where, "s3:PutObject", error),
+      storeFailure(where, "", Object.assign(refusal("NoSuchKey", 404), repeats)),
+      vaultFailure(where, "v", "", error),
+      vaultFailure(where, "v", "", Object.assign(refusal("ResourceNotFoundException", 404), repeats)),
+    ]) {
+      expect(failure).toMatchObject({ code: "E_ARCHIVE", cause: { $metadata: {} } });
+      expect(inspect(failure, { depth: null, showHidden: true })).not.toMatch(/t0ken|AKIA1/);
+    }
   });
 
   test("errors of ours, and errors that no store made, come out as they are", () => {
