@@ -22,7 +22,7 @@ function numbersOf(seed: number): (below: number) => number {
   };
 }
 
-test.each([1, 2, 3, 4])("every row is found on every night, seed %i", async (seed) => {
+test.each([1, 2])("every row is found on every night, seed %i", async (seed) => {
   const number = numbersOf(seed);
   let ddl = PARENT;
   for (let from = 0, to = 0; from < DAYS; from = to) {
