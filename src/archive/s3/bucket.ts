@@ -4,17 +4,11 @@ import { FirnlineError, invariant } from "../../errors.ts";
 import { durationText } from "../../plan/advice.ts";
 import type { EpochMs } from "../../rows/day.ts";
 import { isObjectKey, OBJECT_KEY_BYTES_MAX } from "../object-key.ts";
-import { abortError, throwIfAborted, type Where } from "../refusals.ts";
-import {
-  newS3Client,
-  type S3Connection,
-  type S3Limits,
-  type StoreClock,
-  UPLOAD_BYTES_PER_MS_MIN,
-  watchClock,
-} from "./client.ts";
-import { isDenied, patienceOf, storeFailure } from "./failure.ts";
+import { throwIfAborted, type Where } from "../refusals.ts";
 import { bareCause } from "../sdk-refusal.ts";
+import { type How, howToSend, pauseAfter, type Pausing, type StoreConnection } from "../sdk-requests.ts";
+import { newS3Client, type S3Limits, type StoreClock, watchClock } from "./client.ts";
+import { isDenied, patienceOf, storeFailure } from "./failure.ts";
 import type { Patience } from "./meanings.ts";
 
 export interface S3Encryption {
@@ -23,20 +17,13 @@ export interface S3Encryption {
   readonly key: string | null;
 }
 
-export interface S3BucketOptions extends S3Connection {
+export interface S3BucketOptions extends StoreConnection, Pausing {
+  readonly limits: S3Limits;
   /** `s3://bucket[/prefix]`, without a trailing slash. */
   readonly url: string;
   /** Null: the bucket's default. */
   readonly encryption: S3Encryption | null;
   readonly now: () => EpochMs;
-  readonly random: (bytes: number) => Uint8Array;
-  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
-}
-
-/** What a single try of a request is given: the signal, and how long it may take. */
-export interface How {
-  readonly abortSignal?: AbortSignal;
-  readonly requestTimeout: number;
 }
 
 export interface CallOptions {
@@ -47,7 +34,6 @@ export interface CallOptions {
   readonly patient?: boolean;
 }
 
-const PAUSE_MS_FIRST = 50;
 /** From here on S3 refuses what it is asked. */
 const REFUSED_SKEW_MS = 15 * 60_000;
 
@@ -109,8 +95,7 @@ export class Bucket {
     send: (client: S3Client, how: How) => Promise<T>,
     { signal, bytes = 0, patient = true }: CallOptions = {},
   ): Promise<T> {
-    const requestTimeout = this.limits.answerMs + Math.ceil(bytes / UPLOAD_BYTES_PER_MS_MIN);
-    const how: How = { requestTimeout, ...(signal === undefined ? {} : { abortSignal: signal }) };
+    const how = howToSend(this.limits, bytes, signal);
     for (let attempt = 1; ; attempt += 1) {
       throwIfAborted(where, signal);
       try {
@@ -129,17 +114,8 @@ export class Bucket {
     return patience === "busy" ? this.limits.attemptsMax : Math.ceil(this.limits.attemptsMax / 3);
   }
 
-  /** "Full jitter": anything up to twice as long each time, so that many who failed together do not come back together. */
   async pause(where: Where, attempt: number, signal: AbortSignal | undefined): Promise<void> {
-    const longest = Math.min(this.limits.pauseMsMax, PAUSE_MS_FIRST * 2 ** Math.min(attempt - 1, 20));
-    const [high = 0, low = 0] = this.options.random(2);
-    const share = (high * 256 + low + 1) / 2 ** 16;
-    try {
-      await this.options.sleep(Math.ceil(longest * share), signal);
-    } catch (error) {
-      if (signal?.aborted) throw abortError(where, signal);
-      throw error;
-    }
+    await pauseAfter(attempt, this.options, where, signal);
   }
 
   /** How far the store's clock was ahead of ours in its last answer, in milliseconds; null before the first. */

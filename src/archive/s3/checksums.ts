@@ -11,7 +11,8 @@ import {
   UploadPartCommand,
 } from "@aws-sdk/client-s3";
 import type { Where } from "../refusals.ts";
-import type { Bucket, How } from "./bucket.ts";
+import type { How } from "../sdk-requests.ts";
+import type { Bucket } from "./bucket.ts";
 import { isUnable } from "./failure.ts";
 import { refusalOf } from "../sdk-refusal.ts";
 

@@ -1,42 +1,14 @@
-/**
- * The SDK's client as this adapter wants it: it tries once (the patience is ours, `retry.ts`), follows no redirect, takes
- * its endpoint from the policy alone, waits for nothing without a limit, and opens a bounded number of sockets.
- */
+/** The SDK's client for S3: it follows no redirect, and computes no checksum that was not asked for. */
 import { createHash } from "node:crypto";
-import { Agent as HttpAgent } from "node:http";
-import { Agent as HttpsAgent } from "node:https";
 import { S3Client } from "@aws-sdk/client-s3";
-import { guardedLookup } from "../guarded-lookup.ts";
+import { clientSettings, type StoreConnection, type StoreLimits } from "../sdk-requests.ts";
 
-export interface S3Connection {
-  readonly region: string | null;
-  /** Origin of a store that is not AWS. */
-  readonly endpoint: string | null;
-  readonly limits: S3Limits;
-}
-
-export interface S3Limits {
-  /** How long a connection may take, TLS included. */
-  readonly connectMs: number;
-  /** How long an answer may take to begin, after the last byte of the request at `UPLOAD_BYTES_PER_MS_MIN`. */
-  readonly answerMs: number;
-  /** How long a body may be silent. */
-  readonly silenceMs: number;
-  readonly sockets: number;
-  /** Tries of one request while the store says that it is busy; a third of them for other failures. */
-  readonly attemptsMax: number;
-  /** The longest pause between two tries. */
-  readonly pauseMsMax: number;
+export interface S3Limits extends StoreLimits {
   /** Size of the first parts of an upload. */
   readonly partBytes: number;
   /** Parts of one upload that are under way at once. */
   readonly partsAtOnce: number;
 }
-
-/** Slower than 16 KiB a second, an upload is given up and tried again. */
-export const UPLOAD_BYTES_PER_MS_MIN = 16;
-/** Stores that are not AWS take any region; this is the one they are used to. */
-const REGION_ELSEWHERE = "us-east-1";
 
 /** What was seen of the store's own clock, to compare it with ours. */
 export interface StoreClock {
@@ -44,30 +16,15 @@ export interface StoreClock {
   last: { readonly store: number; readonly here: number } | null;
 }
 
-export function newS3Client(connection: S3Connection, isDotted: boolean): S3Client {
-  const { endpoint, limits } = connection;
-  const region = connection.region ?? (endpoint === null ? null : REGION_ELSEWHERE);
-  const agent = { keepAlive: true, maxSockets: limits.sockets, lookup: guardedLookup };
+export function newS3Client(connection: StoreConnection, isDotted: boolean): S3Client {
   const client = new S3Client({
-    ...(region === null ? {} : { region }),
-    ...(endpoint === null ? {} : { endpoint }),
+    ...clientSettings(connection),
     // A dot in a bucket's name is no part of AWS' certificates.
-    forcePathStyle: endpoint !== null || isDotted,
-    ignoreConfiguredEndpointUrls: true,
+    forcePathStyle: connection.endpoint !== null || isDotted,
     followRegionRedirects: false,
-    maxAttempts: 1,
     expectContinueHeader: false,
     requestChecksumCalculation: "WHEN_REQUIRED",
     responseChecksumValidation: "WHEN_REQUIRED",
-    requestHandler: {
-      connectionTimeout: limits.connectMs,
-      requestTimeout: limits.answerMs,
-      throwOnRequestTimeout: true,
-      // A slow reader is no silent server: `read-range.ts` watches the body itself.
-      socketTimeout: 0,
-      httpAgent: new HttpAgent(agent),
-      httpsAgent: new HttpsAgent(agent),
-    },
   });
   addContentMd5(client);
   return client;

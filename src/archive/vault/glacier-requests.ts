@@ -2,34 +2,20 @@
  * Every request to a vault. The SDK's client tries once; the patience is here. No redirect is followed, the endpoint is
  * the policy's alone, and nothing is waited for without a limit.
  */
-import { Agent as HttpAgent } from "node:http";
-import { Agent as HttpsAgent } from "node:https";
 import type { Readable } from "node:stream";
 import { GlacierClient } from "@aws-sdk/client-glacier";
-import { guardedLookup } from "../guarded-lookup.ts";
-import { abortError, throwIfAborted, type Where } from "../refusals.ts";
+import { throwIfAborted, type Where } from "../refusals.ts";
+import {
+  clientSettings,
+  type How,
+  howToSend,
+  pauseAfter,
+  type Pausing,
+  type StoreConnection,
+} from "../sdk-requests.ts";
 import { isRepeatable, vaultFailure } from "./failure.ts";
 
-export interface GlacierConnection {
-  readonly region: string | null;
-  /** Origin of a server that is not AWS. */
-  readonly endpoint: string | null;
-  readonly limits: {
-    readonly connectMs: number;
-    readonly answerMs: number;
-    readonly silenceMs: number;
-    readonly sockets: number;
-    readonly attemptsMax: number;
-    readonly pauseMsMax: number;
-  };
-  readonly random: (bytes: number) => Uint8Array;
-  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
-}
-
-/** Slower than 16 KiB a second, an upload is given up and tried again. */
-const UPLOAD_BYTES_PER_MS_MIN = 16;
-const PAUSE_MS_FIRST = 50;
-const REGION_ELSEWHERE = "us-east-1";
+export type GlacierConnection = StoreConnection & Pausing;
 
 export interface Call {
   readonly signal?: AbortSignal | undefined;
@@ -39,38 +25,15 @@ export interface Call {
   readonly isIdempotent?: boolean;
 }
 
-/** What a single try of a request is given: how long it may take, and the signal. */
-export interface How {
-  readonly requestTimeout: number;
-  readonly abortSignal?: AbortSignal;
-}
-
 export class GlacierRequests {
   readonly #vault: string;
   readonly #connection: GlacierConnection;
   readonly #client: GlacierClient;
 
   constructor(vault: string, connection: GlacierConnection) {
-    const { endpoint, limits } = connection;
-    const region = connection.region ?? (endpoint === null ? null : REGION_ELSEWHERE);
-    const agent = { keepAlive: true, maxSockets: limits.sockets, lookup: guardedLookup };
     this.#vault = vault;
     this.#connection = connection;
-    this.#client = new GlacierClient({
-      ...(region === null ? {} : { region }),
-      ...(endpoint === null ? {} : { endpoint }),
-      ignoreConfiguredEndpointUrls: true,
-      maxAttempts: 1,
-      requestHandler: {
-        connectionTimeout: limits.connectMs,
-        requestTimeout: limits.answerMs,
-        throwOnRequestTimeout: true,
-        // A slow reader is no silent server: `body` watches for that.
-        socketTimeout: 0,
-        httpAgent: new HttpAgent(agent),
-        httpsAgent: new HttpsAgent(agent),
-      },
-    });
+    this.#client = new GlacierClient(clientSettings(connection));
   }
 
   /** Sends a request until it is answered, or trying again is no use. `needs` is the permission that it takes. */
@@ -81,8 +44,7 @@ export class GlacierRequests {
     { signal, bytes = 0, isIdempotent = true }: Call = {},
   ): Promise<T> {
     const { limits } = this.#connection;
-    const requestTimeout = limits.answerMs + Math.ceil(bytes / UPLOAD_BYTES_PER_MS_MIN);
-    const how: How = { requestTimeout, ...(signal === undefined ? {} : { abortSignal: signal }) };
+    const how = howToSend(limits, bytes, signal);
     for (let attempt = 1; ; attempt += 1) {
       throwIfAborted(where, signal);
       try {
@@ -92,7 +54,7 @@ export class GlacierRequests {
         const isLast = attempt >= limits.attemptsMax || !isRepeatable(error, isIdempotent);
         if (isLast) throw vaultFailure(where, this.#vault, needs, error);
       }
-      await this.#pause(where, attempt, signal);
+      await pauseAfter(attempt, this.#connection, where, signal);
     }
   }
 
@@ -119,20 +81,5 @@ export class GlacierRequests {
 
   destroy(): void {
     this.#client.destroy();
-  }
-
-  /** Anything up to twice as long each time. */
-  async #pause(where: Where, attempt: number, signal: AbortSignal | undefined): Promise<void> {
-    const longest = Math.min(
-      this.#connection.limits.pauseMsMax,
-      PAUSE_MS_FIRST * 2 ** Math.min(attempt - 1, 20),
-    );
-    const [high = 0, low = 0] = this.#connection.random(2);
-    try {
-      await this.#connection.sleep(Math.ceil((longest * (high * 256 + low + 1)) / 2 ** 16), signal);
-    } catch (error) {
-      if (signal?.aborted) throw abortError(where, signal);
-      throw error;
-    }
   }
 }
