@@ -7,10 +7,12 @@ import { requireOwner, requireSameReading } from "./catalog/owner.ts";
 import type { PipelineRecord } from "./catalog/port.ts";
 import type { Environment } from "./environment.ts";
 import { FirnlineError, FirnlineErrors, isFirnlineError } from "./errors.ts";
-import type { Examination } from "./hot/port.ts";
+import type { Examination, SourceTable } from "./hot/port.ts";
 import { type Advice, durationText, sizeText } from "./plan/advice.ts";
 import { dueDay } from "./policy/ages.ts";
+import { nearest } from "./policy/findings.ts";
 import { isDeletedSooner, policyFromJson } from "./policy/journaled.ts";
+import type { Policy } from "./policy/policy.ts";
 import { requireSameHistory } from "./retrieve/same-history.ts";
 import { dayEnd, type EpochMicros, type EpochMs } from "./rows/day.ts";
 import { journalKey } from "./segment/archive-keys.ts";
@@ -87,7 +89,25 @@ async function examineSource<Tx>(
   const before = clock.now();
   const server = await hot.now();
   const skew = judgeClocks(before, server, clock.now());
-  return skew === null ? found : { ...found, findings: [...found.findings, skew] };
+  const unknown = found.source === null ? null : judgeBloomColumns(found.source, policy);
+  return { ...found, findings: [...found.findings, ...[skew, unknown].filter((one) => one !== null)] };
+}
+
+/** A name that is spelled wrongly would be noticed by a slow retrieval, when ten years are archived. */
+export function judgeBloomColumns(
+  { table, columns }: Pick<SourceTable, "table" | "columns">,
+  { archive }: Pick<Policy, "archive">,
+): FirnlineError | null {
+  const names = columns.map(({ name }) => name);
+  const missing = archive.bloomFilters.find((name) => !names.includes(name));
+  if (missing === undefined) return null;
+  const near = nearest(missing, names);
+  return new FirnlineError({
+    code: "E_POLICY",
+    subject: `${table.schema}.${table.name}.${missing}`,
+    problem: "archive.bloomFilters names a column that is not there",
+    hint: near === null ? "Check its spelling, or take it off the list" : `Did you mean ${near}`,
+  });
 }
 
 /** `server` was read at some moment between `before` and `after` of this host. */

@@ -13,7 +13,7 @@ import type { Failpoint } from "./failpoint.ts";
 import type { LeafDrop } from "./hot/leaf-drop.ts";
 import type { ChunkLimits, Hot } from "./hot/port.ts";
 import type { PresentRows } from "./hot/present-rows.ts";
-import type { NewSegmentEncoder } from "./parquet/write-segment.ts";
+import type { NewSegmentEncoder } from "./parquet/segment-encoder.ts";
 import type { Policy } from "./policy/policy.ts";
 import type { EpochMs } from "./rows/day.ts";
 import type { NewSha256 } from "./segment/digest.ts";

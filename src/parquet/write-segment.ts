@@ -4,29 +4,11 @@
  */
 import { zstdCompressSync } from "node:zlib";
 import { ByteWriter, ParquetWriter } from "hyparquet-writer";
-import type { Column, ValueKind } from "../rows/column.ts";
-import type { RawRows } from "../rows/copy-binary.ts";
+import type { ValueKind } from "../rows/column.ts";
 import type { FieldException } from "../segment/manifest.ts";
 import { encodeColumn, type PhysicalValue } from "./encode-values.ts";
 import { parquetSchema } from "./parquet-schema.ts";
-
-export interface EncodedRowGroup {
-  /** The next bytes of the file, to be written before the next call. */
-  readonly bytes: Uint8Array;
-  /** For each chunk, the fields that Parquet cannot hold. */
-  readonly exceptions: FieldException[][];
-}
-
-export interface SegmentEncoder {
-  rowGroup(chunks: readonly RawRows[]): Promise<EncodedRowGroup>;
-  /** The rest of the file: indexes and footer. Nothing may follow. */
-  finish(): Promise<Uint8Array>;
-}
-
-export type NewSegmentEncoder = (
-  columns: readonly Column[],
-  metadata: Readonly<Record<string, string>>,
-) => SegmentEncoder;
+import type { NewSegmentEncoder } from "./segment-encoder.ts";
 
 /** The writer's dictionary merges 0 and -0, and floats rarely repeat: write their bits as they are. */
 const PLAIN_KINDS: ReadonlySet<ValueKind> = new Set<ValueKind>(["float4", "float8"]);

@@ -3,6 +3,7 @@ import { KEEP_PATTERN } from "./duration.ts";
 import type { Note } from "./note.ts";
 import { ARCHIVE_URL_PATTERN, REGION_PATTERN } from "./readers/archive-url.ts";
 import { KMS_KEY_PATTERN } from "./readers/aws-name.ts";
+import { COLUMN_PATTERN } from "./readers/identifier.ts";
 
 export const ARCHIVE_NOTES = {
   archive: {
@@ -84,5 +85,20 @@ export const ARCHIVE_NOTES = {
     pattern: KMS_KEY_PATTERN,
     examples: ["alias/audit"],
     charactersMax: 512,
+  },
+  "archive.bloomFilters": {
+    title: "Columns with bloom filters",
+    description:
+      "Retrievals with `--where column=value` read next to nothing of the objects that do not hold the value, and so " +
+      "do DuckDB and other readers of Parquet. For columns of many values, such as a user's id; holds for new objects.",
+    hint: "Write a list of column names, for example [actor_id]",
+  },
+  "archive.bloomFilters[]": {
+    title: "Column with a bloom filter",
+    description: "A column of the table, plain or in double quotes.",
+    hint: "Write the name of one column, for example actor_id",
+    pattern: COLUMN_PATTERN,
+    examples: ["actor_id"],
+    charactersMax: 130,
   },
 } as const satisfies Readonly<Record<string, Note>>;

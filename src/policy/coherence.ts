@@ -21,7 +21,13 @@ type Tier = keyof typeof TIERS;
 
 /** All findings of `file`, a value of plain YAML of any shape. */
 export function coherenceFindings(file: unknown): Finding[] {
-  return [...tierFindings(file), ...ruleFindings(file), ...archiveFindings(file), ...keyFindings(file)];
+  return [
+    ...tierFindings(file),
+    ...ruleFindings(file),
+    ...archiveFindings(file),
+    ...columnFindings(file, ["source", "key"], "key"),
+    ...columnFindings(file, ["archive", "bloomFilters"], "list"),
+  ];
 }
 
 function keepAt(file: unknown, path: Path, tier: Tier): KeepFound {
@@ -230,17 +236,18 @@ function lockFindings(file: unknown): Finding[] {
   ];
 }
 
-function keyFindings(file: unknown): Finding[] {
-  const key = valueAt(file, ["source", "key"]);
-  if (!Array.isArray(key)) return [];
+/** A list of columns names each of them once. */
+function columnFindings(file: unknown, list: Path, name: string): Finding[] {
+  const columns = valueAt(file, list);
+  if (!Array.isArray(columns)) return [];
   const findings: Finding[] = [];
   const seen = new Set<string>();
-  for (const [index, column] of key.entries()) {
+  for (const [index, column] of columns.entries()) {
     const reading = typeof column === "string" ? readColumn(column) : null;
     if (!reading?.ok) continue;
     if (seen.has(reading.value)) {
-      const problem = "this column stands in the key twice";
-      findings.push({ path: ["source", "key", index], at: "value", problem, hint: "Remove one of them" });
+      const problem = `this column stands in the ${name} twice`;
+      findings.push({ path: [...list, index], at: "value", problem, hint: "Remove one of them" });
     }
     seen.add(reading.value);
   }

@@ -45,6 +45,7 @@ const journaledPolicy = z.strictObject({
       .strictObject({ mode: z.enum(["SSE-S3", "SSE-KMS"]), key: z.string().nullable() })
       .nullable()
       .default(null),
+    bloomFilters: z.array(z.string()).default([]),
   }),
   hot: z.strictObject({ keepDays: days }),
   warm: z.strictObject({ keepDays: days, storageClass: z.enum(STORAGE_CLASSES) }),
@@ -100,6 +101,7 @@ export function policyToJson(policy: Policy, previous: AppliedPolicy | null = nu
       lock: archive.lock === null ? null : { mode: archive.lock.mode, keepDays: archive.lock.keepDays },
       encryption:
         archive.encryption === null ? null : { mode: archive.encryption.mode, key: archive.encryption.key },
+      bloomFilters: [...archive.bloomFilters],
     },
     hot: { keepDays: hot.keepDays },
     warm: { keepDays: warm.keepDays, storageClass: warm.storageClass },

@@ -55,6 +55,8 @@ export interface PolicyArchive {
   readonly lock: PolicyLock | null;
   /** `null`: the bucket's default. */
   readonly encryption: PolicyEncryption | null;
+  /** Names of columns, unquoted, whose values get a bloom filter in new objects. */
+  readonly bloomFilters: readonly string[];
 }
 
 export interface PolicyLock {
@@ -165,6 +167,7 @@ function resolve(file: PolicyFile): Policy {
       encryption: archive.encryption
         ? { mode: archive.encryption.mode, key: archive.encryption.key ?? null }
         : null,
+      bloomFilters: archive.bloomFilters,
     },
     hot: { keepDays: hotDays },
     warm: { keepDays: warmDays, storageClass: tiers.warm.storageClass },

@@ -48,6 +48,8 @@ export type TransitionMode = (typeof TRANSITION_MODES)[number];
 const RULES_MAX = 64;
 /** INDEX_MAX_KEYS of Postgres. */
 const KEY_COLUMNS_MAX = 32;
+/** Each costs some percent of the archive. */
+const BLOOM_FILTERS_MAX = 8;
 
 const TEXT_CHARACTERS_MAX = 64;
 
@@ -109,6 +111,11 @@ const archive = z
       })
       .meta(meta("archive.encryption"))
       .optional(),
+    bloomFilters: z
+      .array(text("archive.bloomFilters[]", readColumn))
+      .max(BLOOM_FILTERS_MAX)
+      .default([])
+      .meta(meta("archive.bloomFilters")),
   })
   .meta(meta("archive"));
 

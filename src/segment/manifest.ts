@@ -93,6 +93,13 @@ export const manifestSchema = z.strictObject({
     bytes: decimal,
   }),
   rowGroups: z.array(z.int().positive()).describe("Chunks in each row group, in order"),
+  index: z
+    .strictObject({ start: decimal, sha256: hex(32) })
+    .optional()
+    .describe(
+      "SHA-256 of the object's bytes from start to its end: indexes, bloom filters and footer. Without it nothing is " +
+        "skipped on their account",
+    ),
   chunks: z.array(chunkSchema).min(1),
   root: hex(32),
   run: z.string(),

@@ -10,9 +10,10 @@ import { type ArchivedChunk, readChunkGroups } from "../archived/read-chunks.ts"
 import type { SegmentRecord } from "../catalog/port.ts";
 import { timestamp } from "../environment.ts";
 import { invariant } from "../errors.ts";
-import type { SegmentEncoder } from "../parquet/write-segment.ts";
+import type { SegmentEncoder } from "../parquet/segment-encoder.ts";
 import type { DayUtc } from "../rows/day.ts";
 import { formatDay } from "../rows/day.ts";
+import { toHex } from "../rows/hex.ts";
 import type { ChunksOf } from "../segment/journal.ts";
 import {
   encodeManifest,
@@ -106,6 +107,7 @@ class Copying<Tx> {
   readonly #table: Pick<Manifest, "table" | "source">;
   readonly #chunks: ManifestChunk[] = [];
   readonly #rowGroups: number[] = [];
+  #index: Manifest["index"];
 
   constructor(
     context: StageContext<Tx>,
@@ -126,19 +128,29 @@ class Copying<Tx> {
 
   /** The new object's bytes; memory is one row group, and one of a source (I10). */
   async *object(): AsyncGenerator<Uint8Array, void, undefined> {
-    const { newEncoder, policy } = this.#context;
+    const { newEncoder, newHash, policy } = this.#context;
     const { columns } = this.#newest;
-    const encoder = newEncoder(columns, footerMetadata(policy.pipeline, this.#record.segment, columns));
+    const metadata = footerMetadata(policy.pipeline, this.#record.segment, columns);
+    const { bloomFilters } = policy.archive;
+    const encoder = newEncoder(columns, metadata, { bloomFilters });
     let group: Copied[] = [];
+    let start = 0;
     for await (const next of this.#read()) {
       if (group.length > 0 && this.#isFull(group, next)) {
-        yield await this.#encode(encoder, group);
+        const bytes = await this.#encode(encoder, group);
+        start += bytes.length;
+        yield bytes;
         group = [];
       }
       group.push(next);
     }
-    if (group.length > 0) yield await this.#encode(encoder, group);
-    yield await encoder.finish();
+    invariant(group.length > 0, this.#record.segment, "there is no chunk to copy");
+    const last = await this.#encode(encoder, group);
+    start += last.length;
+    yield last;
+    const index = await encoder.finish();
+    this.#index = { start: String(start), sha256: toHex(newHash().update(index).digest()) };
+    yield index;
   }
 
   async *#read(): AsyncGenerator<Copied, void, undefined> {
@@ -186,6 +198,7 @@ class Copying<Tx> {
       rows: this.#chunks.reduce((sum, { rows }) => sum + BigInt(rows), 0n).toString(),
       object,
       rowGroups: this.#rowGroups,
+      index: this.#index,
       chunks: this.#chunks,
       run: lease.run,
       epoch: lease.epoch.toString(),

@@ -12,7 +12,8 @@ import { encodeManifest } from "../segment/manifest.ts";
 import { shapeOf } from "../segment/shape.ts";
 import { objectLocator } from "../archive/locators.ts";
 import { leafName, type StageContext } from "./context.ts";
-import { ChunkQueue, type ExportedRange, SegmentBuild } from "./segment-build.ts";
+import { RowGroupQueue } from "./row-group-queue.ts";
+import { type ExportedRange, SegmentBuild } from "./segment-build.ts";
 
 /** 64 bits, so that ids differ even between clones that share a catalog sequence. */
 export const ID_BYTES = 8;
@@ -29,7 +30,7 @@ export async function exportPartition<Tx>(
     partition,
     limits.chunk,
     async ({ range, chunks, fingerprint }) => {
-      const queue = new ChunkQueue(chunks);
+      const queue = new RowGroupQueue(chunks, range.to, limits);
       try {
         const segments: SegmentRecord[] = [];
         let from = range.from;
@@ -57,7 +58,7 @@ export async function exportPartition<Tx>(
 async function exportSegment<Tx>(
   context: StageContext<Tx>,
   request: ExportedRange & { readonly replaces: boolean },
-  queue: ChunkQueue,
+  queue: RowGroupQueue,
 ): Promise<{ record: SegmentRecord; end: Bound }> {
   const { archive, catalog, failpoint, lease, policy, random, signal } = context;
   const { storageClass } = policy.warm;

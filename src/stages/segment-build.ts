@@ -1,10 +1,11 @@
 /**
  * Builds one segment from exported chunks: encodes row groups, takes digests on the raw bytes and remembers what the
- * manifest needs. Memory is one row group and one chunk (I10).
+ * manifest needs.
  */
 import type { Pin } from "../archive/port.ts";
 import { invariant } from "../errors.ts";
-import type { ExportedChunk, PartitionName } from "../hot/port.ts";
+import type { PartitionName } from "../hot/port.ts";
+import type { EncodedRowGroup } from "../parquet/segment-encoder.ts";
 import type { Column } from "../rows/column.ts";
 import type { RawRows } from "../rows/copy-binary.ts";
 import { formatDay } from "../rows/day.ts";
@@ -14,33 +15,7 @@ import { columnDigest, SALT_BYTES } from "../segment/digest.ts";
 import { type Manifest, MANIFEST_FORMAT, manifestRoot, type ManifestChunk } from "../segment/manifest.ts";
 import { timestamp } from "../environment.ts";
 import type { StageContext } from "./context.ts";
-
-/** Chunks with a look at the next one: a chunk ends where the next one begins. */
-export class ChunkQueue {
-  readonly #chunks: AsyncIterator<ExportedChunk>;
-  #next: IteratorResult<ExportedChunk> | null = null;
-
-  constructor(chunks: AsyncIterable<ExportedChunk>) {
-    this.#chunks = chunks[Symbol.asyncIterator]();
-  }
-
-  /** The next chunk without taking it; null at the end. */
-  async peek(): Promise<ExportedChunk | null> {
-    this.#next ??= await this.#chunks.next();
-    return this.#next.done === true ? null : this.#next.value;
-  }
-
-  async take(): Promise<ExportedChunk> {
-    const chunk = await this.peek();
-    invariant(chunk !== null, "export", "there is no chunk left");
-    this.#next = null;
-    return chunk;
-  }
-
-  async close(): Promise<void> {
-    await this.#chunks.return?.();
-  }
-}
+import type { GatheredChunk, RowGroupQueue } from "./row-group-queue.ts";
 
 /** A segment ends when it has so many exceptions; its manifest is some ten megabytes then. */
 const EXCEPTIONS_MAX = 50_000;
@@ -65,6 +40,7 @@ export class SegmentBuild<Tx> {
   readonly #exceptions: ManifestChunk["exceptions"][] = [];
   readonly #rowGroups: number[] = [];
   #exceptionCount = 0;
+  #index: Manifest["index"];
   rows = 0n;
   bytes = 0;
 
@@ -88,67 +64,65 @@ export class SegmentBuild<Tx> {
     return this.#chunks.at(-1)?.to ?? this.#exported.from;
   }
 
-  /** The object's bytes. Ends when the queue is empty or the segment is large enough. */
-  async *object(queue: ChunkQueue): AsyncGenerator<Uint8Array, void, undefined> {
-    const { source, failpoint, report, policy } = this.#context;
-    const encoder = this.#context.newEncoder(
-      source.columns,
-      footerMetadata(policy.pipeline, this.#segment, source.columns),
-    );
-    while (!this.#isFull && (await queue.peek()) !== null) {
-      const group = await this.#collectRowGroup(queue);
-      const encoded = await encoder.rowGroup(group);
-      this.#exceptions.push(...encoded.exceptions);
-      this.#exceptionCount += encoded.exceptions.reduce((sum, ofChunk) => sum + ofChunk.length, 0);
-      this.#rowGroups.push(group.length);
-      this.bytes += encoded.bytes.length;
-      report({ stage: "export", subject: this.#segment, rows: this.rows, bytes: BigInt(this.bytes) });
-      yield encoded.bytes;
-      failpoint("export.uploading");
+  /**
+   * The object's bytes. Ends when the queue is empty or the segment is large enough. While a row group is compressed, in
+   * other threads, the next one is received.
+   */
+  async *object(queue: RowGroupQueue): AsyncGenerator<Uint8Array, void, undefined> {
+    const { failpoint, newEncoder, newHash, policy, report, source } = this.#context;
+    const { bloomFilters } = policy.archive;
+    const metadata = footerMetadata(policy.pipeline, this.#segment, source.columns);
+    const encoder = newEncoder(source.columns, metadata, { bloomFilters });
+    let encoding: Promise<EncodedRowGroup> | null = null;
+    for (;;) {
+      const following = queue.peek();
+      if (encoding !== null) {
+        const { bytes, exceptions } = await encoding;
+        this.#exceptions.push(...exceptions);
+        this.#exceptionCount += exceptions.reduce((sum, ofChunk) => sum + ofChunk.length, 0);
+        this.bytes += bytes.length;
+        report({ stage: "export", subject: this.#segment, rows: this.rows, bytes: BigInt(this.bytes) });
+        yield bytes;
+        failpoint("export.uploading");
+      }
+      if (this.#isFull || (await following) === null) break;
+      encoding = encoder.rowGroup(this.#addGroup(await queue.take()));
+      encoding.catch(() => {}); // it is awaited above, perhaps after another error
     }
-    yield await encoder.finish();
+    const index = await encoder.finish();
+    this.#index = { start: String(this.bytes), sha256: toHex(newHash().update(index).digest()) };
+    this.bytes += index.length;
+    yield index;
   }
 
-  async #collectRowGroup(queue: ChunkQueue): Promise<RawRows[]> {
-    const { limits } = this.#context;
-    const group: RawRows[] = [];
-    let rows = 0;
-    let bytes = 0;
-    for (let next = await queue.peek(); next !== null; next = await queue.peek()) {
-      const size = next.rows.columns.reduce((sum, column) => sum + column.length, 0);
-      const full = rows + next.rows.rows > limits.rowGroupRowsMax || bytes + size > limits.rowGroupBytesMax;
-      if (group.length > 0 && full) break;
-      const chunk = await queue.take();
-      const following = await queue.peek();
-      group.push(chunk.rows);
-      this.#addChunk(chunk, following?.first ?? this.#exported.range.to);
-      rows += chunk.rows.rows;
-      bytes += size;
-    }
-    return group;
+  #addGroup(group: readonly GatheredChunk[]): RawRows[] {
+    for (const chunk of group) this.#addChunk(chunk);
+    this.#rowGroups.push(group.length);
+    return group.map(({ rows }) => rows);
   }
 
-  #addChunk(chunk: ExportedChunk, to: Bound): void {
+  #addChunk({ rows: { rows, columns }, to }: GatheredChunk): void {
     const { newHash, random } = this.#context;
-    const salts = chunk.rows.columns.map(() => random(SALT_BYTES));
+    const salts = columns.map(() => random(SALT_BYTES));
     this.#chunks.push({
       segment: this.#segment,
       day: formatDay(this.#exported.day),
-      rows: chunk.rows.rows,
+      rows,
       from: this.end,
       to,
       salts: salts.map(toHex),
-      digests: chunk.rows.columns.map((column, index) =>
+      digests: columns.map((column, index) =>
         toHex(columnDigest(newHash, salts[index] as Uint8Array, column)),
       ),
     });
-    this.rows += BigInt(chunk.rows.rows);
+    this.rows += BigInt(rows);
   }
 
   manifest(pin: Pin): Manifest {
     const { archiveId, lease, newHash, policy, source, writer, clock } = this.#context;
     const { leaf, rule, fingerprint } = this.#exported;
     const day = formatDay(this.#exported.day);
+    invariant(this.#index !== undefined, this.#segment, "the object is not finished");
     const { predicate } = source.rules.find(({ name }) => name === rule) ?? { predicate: null };
     const withoutRoot: Omit<Manifest, "root"> = {
       format: MANIFEST_FORMAT,
@@ -168,6 +142,7 @@ export class SegmentBuild<Tx> {
       rows: this.rows.toString(),
       object: { ...pin, bytes: pin.bytes.toString() },
       rowGroups: this.#rowGroups,
+      index: this.#index,
       chunks: this.#chunks.map((chunk, index) => ({ ...chunk, exceptions: this.#exceptions[index] ?? [] })),
       run: lease.run,
       epoch: lease.epoch.toString(),

@@ -1,8 +1,10 @@
 /** What doctor says of clocks, disks and amounts. */
 import { describe, expect, it } from "vitest";
 
-import { adviseSpace, ARCHIVING, judgeClocks, SPOOLING } from "../../src/doctor.ts";
+import { adviseSpace, ARCHIVING, judgeBloomColumns, judgeClocks, SPOOLING } from "../../src/doctor.ts";
 import { durationText, sizeText } from "../../src/plan/advice.ts";
+import type { Policy } from "../../src/policy/policy.ts";
+import type { Column } from "../../src/rows/column.ts";
 import type { EpochMs } from "../../src/rows/day.ts";
 
 const at = (ms: number): EpochMs => (1_760_000_000_000 + ms) as EpochMs;
@@ -26,6 +28,23 @@ describe("clocks", () => {
     );
     expect(message(0, 180_001, 120_000)).toContain("the database's clock is 60 seconds ahead");
     expect(message(0, -2 * 86_400_000, 0)).toContain("the database's clock is 2 days behind");
+  });
+});
+
+describe("columns of bloom filters", () => {
+  const message = (bloomFilters: string[]): string | undefined => {
+    const columns = ["id", "actor_id"].map((name) => ({ name }) as Column);
+    const source = { table: { schema: "public", name: "audit", oid: "1" }, columns };
+    return judgeBloomColumns(source, { archive: { bloomFilters } as unknown as Policy["archive"] })?.message;
+  };
+
+  it("are columns of the table", () => {
+    expect(message(["id", "actor_id"])).toBeUndefined();
+    expect(message(["id", "tenant_of_it"])).toBe(
+      "E_POLICY public.audit.tenant_of_it: archive.bloomFilters names a column that is not there. " +
+        "Check its spelling, or take it off the list.",
+    );
+    expect(message(["actr_id"])).toContain("Did you mean actor_id.");
   });
 });
 

@@ -111,6 +111,9 @@ const CASES: Readonly<Record<string, () => string>> = {
   "key as text": () => swap("key: [id]", "key: id"),
   "key empty": () => swap("key: [id]", "key: []"),
   "key twice": () => swap("key: [id]", "key: [id, ts, id]"),
+  "bloom filters twice": () =>
+    swap("  region: eu-central-1\n", "  region: eu-central-1\n  bloomFilters: [a, b, A, a]\n"),
+  "bloom filters as text": () => swap("  region: eu-central-1\n", "  bloomFilters: actor_id\n"),
   "key with an empty name": () => swap("key: [id]", 'key: [""]'),
   "url of another scheme": () =>
     swap("s3://acme-audit/firnline", "https://acme-audit.s3.amazonaws.com/firnline"),

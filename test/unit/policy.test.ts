@@ -35,6 +35,7 @@ describe("a policy file", () => {
         recoveryDays: 14,
         lock: null,
         encryption: null,
+        bloomFilters: [],
       },
       hot: { keepDays: 1 },
       warm: { keepDays: 2, storageClass: "STANDARD" },
@@ -98,6 +99,7 @@ prune: off
       recoveryDays: 30,
       lock: null,
       encryption: null,
+      bloomFilters: [],
     });
     expect(policy.cold).toEqual({
       storageClass: "GLACIER",
@@ -192,6 +194,7 @@ const policies: fc.Arbitrary<Policy> = fc
       { mode: "SSE-KMS" as const, key: null },
       { mode: "SSE-KMS" as const, key: "alias/audit" },
     ),
+    bloomFilters: fc.uniqueArray(identifier, { maxLength: 3 }),
     wayCold: fc.constantFrom(
       { storageClass: "GLACIER_IR" as const, vault: null, transition: "lifecycle" as const },
       { storageClass: "GLACIER_IR" as const, vault: null, transition: "copy" as const },
@@ -214,6 +217,7 @@ const policies: fc.Arbitrary<Policy> = fc
       recoveryDays,
       lock,
       encryption,
+      bloomFilters,
       wayCold,
       ages,
       forever,
@@ -233,6 +237,7 @@ const policies: fc.Arbitrary<Policy> = fc
           // Nothing that is locked is copied.
           lock: wayCold.transition === "copy" ? null : lock,
           encryption,
+          bloomFilters,
         },
         hot: { keepDays: ages.hotDays },
         warm: { keepDays: ages.warmDays, storageClass: "STANDARD" },
@@ -269,6 +274,7 @@ function toYaml({ pipeline, source, archive, hot, warm, cold, rules, prune }: Po
           ...(archive.encryption.key !== null && { key: archive.encryption.key }),
         },
       }),
+      bloomFilters: archive.bloomFilters.map(quoted),
     },
     tiers: {
       hot: { keep: formatKeep(hot.keepDays) },

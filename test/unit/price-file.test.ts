@@ -102,6 +102,7 @@ describe("the prices of an archive", () => {
     recoveryDays: 14,
     lock: null,
     encryption: null,
+    bloomFilters: [],
   });
 
   it("are the built-in ones for S3 at AWS alone: nobody here knows what another store or a folder costs", () => {

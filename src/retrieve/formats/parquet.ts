@@ -7,7 +7,7 @@
  * and a numeric's infinity its text, whatever their bits were: their value is in the file.
  */
 import { FirnlineError } from "../../errors.ts";
-import type { NewSegmentEncoder } from "../../parquet/write-segment.ts";
+import type { NewSegmentEncoder } from "../../parquet/segment-encoder.ts";
 import type { Column } from "../../rows/column.ts";
 import { RawColumnWriter } from "../../rows/copy-binary.ts";
 import { fromHex } from "../../rows/hex.ts";
