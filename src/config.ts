@@ -64,6 +64,7 @@ const NUMBERS = {
   FIRNLINE_DETACH_WAIT_MS: { fallback: 60_000, min: 1, max: 3_600_000 },
   FIRNLINE_COPY_SILENCE_SECONDS: { fallback: 300, min: 1, max: 86_400 },
   FIRNLINE_STATEMENT_SECONDS: { fallback: 3_600, min: 1, max: 86_400 },
+  FIRNLINE_CONCURRENCY: { fallback: 3, min: 1, max: 3 },
   FIRNLINE_CONNECTIONS: { fallback: 4, min: 2, max: 50 },
   FIRNLINE_FILE_RESTORE_DELAY_MS: { fallback: 0, min: 0, max: 604_800_000 },
   FIRNLINE_S3_CONNECT_MS: { fallback: 10_000, min: 10, max: 600_000 },
@@ -75,6 +76,9 @@ const NUMBERS = {
   FIRNLINE_S3_PART_MIB: { fallback: 8, min: 5, max: 512 },
   FIRNLINE_S3_PARTS: { fallback: 3, min: 1, max: 16 },
 } as const satisfies Record<string, NumberSetting>;
+
+/** With fewer, a stage would wait for another's connection. */
+const OVERLAP_CONNECTIONS_MIN = 4;
 
 const TEXTS = ["FIRNLINE_TMPDIR", "FIRNLINE_PRICES", "FIRNLINE_FAILPOINT"] as const;
 const PREFIX = "FIRNLINE_";
@@ -113,6 +117,9 @@ export function readSettings(environ: Environ): Settings {
       attemptsMax: number("FIRNLINE_ATTEMPTS"),
       detachWaitMs: number("FIRNLINE_DETACH_WAIT_MS"),
       leaseMs: number("FIRNLINE_LEASE_SECONDS") * 1_000,
+      // An export and a deleting transaction have one each, for as long as they take.
+      concurrency:
+        number("FIRNLINE_CONNECTIONS") < OVERLAP_CONNECTIONS_MIN ? 1 : number("FIRNLINE_CONCURRENCY"),
     },
     lockTimeoutMs: number("FIRNLINE_LOCK_TIMEOUT_MS"),
     copySilenceMs: number("FIRNLINE_COPY_SILENCE_SECONDS") * 1_000,

@@ -33,6 +33,8 @@ export interface Limits {
   /** How long detaching a leaf waits for other transactions, in milliseconds. */
   readonly detachWaitMs: number;
   readonly leaseMs: number;
+  /** Partitions that are under way at once, each in another stage. */
+  readonly concurrency: number;
 }
 
 export interface Clock {

@@ -15,7 +15,21 @@ export async function deletePartition<Tx>(
   partition: PartitionName,
   onDeleted: (rows: bigint) => void = () => {},
 ): Promise<bigint> {
-  const { catalog, clock, failpoint, hot, journal, lease, limits, report, signal, source } = context;
+  const { journal } = context;
+  const total = await journal.whileGrowing(
+    "deleted",
+    async () => await deleteBatches(context, partition, onDeleted),
+  );
+  await journal.publish();
+  return total;
+}
+
+async function deleteBatches<Tx>(
+  context: StageContext<Tx>,
+  partition: PartitionName,
+  onDeleted: (rows: bigint) => void,
+): Promise<bigint> {
+  const { catalog, clock, failpoint, hot, lease, limits, report, signal, source } = context;
   let total = 0n;
   for (;;) {
     checkpoint(signal);
@@ -42,6 +56,5 @@ export async function deletePartition<Tx>(
       bytes: 0n,
     });
   }
-  await journal.publish();
   return total;
 }

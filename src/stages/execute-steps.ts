@@ -1,17 +1,18 @@
 /**
- * Executes the steps of a plan one by one. A partition that fails is left as it stands, reported, and does not keep the
+ * Executes the steps of a plan, in its order. A partition that fails is left as it stands, reported, and does not keep the
  * others waiting: the backlog of a whole table must not grow behind one damaged object or one locked row.
  */
 import type { SegmentRecord } from "../catalog/port.ts";
-import { checkpoint } from "../environment.ts";
-import { type ErrorCode, FirnlineError } from "../errors.ts";
+import type { FirnlineError } from "../errors.ts";
 import type { Held, Step } from "../plan/step.ts";
 import { type LeafName, partitionId, type PartitionKey } from "../segment/partition-key.ts";
+import { Attempts, type Pass } from "./attempts.ts";
 import { requireLeaf, type StageContext } from "./context.ts";
 import { dropLeaf } from "./drop-leaf.ts";
 import { abandonSegment, coolDown, executeCopying } from "./execute-cooling.ts";
 import { executeKeeping } from "./execute-keeping.ts";
 import { exportPartition } from "./export.ts";
+import { Gate, Overlap } from "./overlap.ts";
 import { type Drift, pruneSegment } from "./prune.ts";
 import { reconcileSegment } from "./reconcile.ts";
 import { type Replaced, replacePartition, settleDrift } from "./replace.ts";
@@ -56,19 +57,6 @@ export class Tally {
   }
 }
 
-/** Failures of one partition. All others end the run; so does a table that changed under it (`E_SOURCE`). */
-const OF_ONE_PARTITION: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
-  "E_VERIFY",
-  "E_FORMAT",
-  "E_DATABASE",
-  "E_ARCHIVE",
-  "E_COLD",
-  "E_DETACH",
-  "E_HELD",
-]);
-/** So many in a row are not the partitions' fault: the database or the store is out of order. */
-const FAILURES_IN_A_ROW_MAX = 3;
-
 /** What an earlier run began and left to be abandoned, verified or pruned. It keeps the rest of its partition waiting. */
 export const isTakenUp = ({ segment, stages }: Step): boolean =>
   segment !== null && stages.some((stage) => ["abandon", "reconcile", "seal", "prune"].includes(stage));
@@ -81,59 +69,84 @@ export function withoutDrop(step: Step): Step {
 
 /** Returns whether rows were exported anew, or given up: what that leaves to do is for another plan. */
 export async function executeSteps<Tx>(
-  context: StageContext<Tx>,
+  run: StageContext<Tx>,
   steps: readonly Step[],
   tally: Tally,
 ): Promise<boolean> {
+  const attempts = new Attempts(run, tally);
+  const { context } = attempts;
+  const overlap = new Overlap(concurrencyOf(context));
+  const gates: Gates = { export: attempts.newGate(), seal: attempts.newGate(), prune: attempts.newGate() };
+  const leafByLeaf = new Gate();
   const drifted = new Map<string, Drifted>();
-  const failed = new Set<string>();
-  const failedLeaves = new Set<string | undefined>();
-  let hasReplaced = steps.some(({ replaces }) => replaces);
-  let inARow = 0;
-  const attempt = async (partition: PartitionKey, work: () => Promise<void>): Promise<void> => {
-    checkpoint(context.signal);
-    // What the last one decided comes first; without a journal there is no use in going on.
-    if (inARow > 0) await context.journal.publish();
-    try {
-      await work();
-      inARow = 0;
-    } catch (error) {
-      inARow += 1;
-      const isLocal = error instanceof FirnlineError && OF_ONE_PARTITION.has(error.code);
-      if (!isLocal || inARow >= FAILURES_IN_A_ROW_MAX) throw error;
-      failed.add(partitionId(partition));
-      failedLeaves.add(partition.leaf?.oid);
-      tally.failures.push(error);
-    }
-  };
   const drops = leavesToDrop(steps);
-  for (const [index, step] of steps.entries()) {
-    await attempt(step, async () => {
-      const drift = await executeStep(context, step, tally);
+  const begun = new Map<string, Promise<void>[]>();
+  let hasReplaced = steps.some(({ replaces }) => replaces);
+
+  const executeOne = async (step: Step): Promise<void> => {
+    await attempts.make(step, async () => {
+      const drift = await executeStep(context, step, tally, gates);
       if (drift.length === 0) return;
       const before = drifted.get(partitionId(step))?.drift ?? [];
       drifted.set(partitionId(step), { partition: step, drift: [...before, ...drift] });
     });
-    const leaf = drops.get(index);
-    if (leaf === undefined || failedLeaves.has(leaf.oid)) continue;
-    await attempt(step, async () => {
-      if (await executeDrop(context, leaf, steps, tally)) hasReplaced = true;
+  };
+  const dropAfter = async (step: Step, leaf: LeafName, others: readonly Promise<void>[]): Promise<void> => {
+    await Promise.all(others);
+    if (attempts.hasFailedIn(leaf)) return;
+    await attempts.make(step, async () => {
+      if (await gates.prune(async () => await executeDrop(context, leaf, steps, tally))) hasReplaced = true;
       // What had drifted there went with it, or was reported.
       for (const [id, { partition }] of drifted) if (partition.leaf?.oid === leaf.oid) drifted.delete(id);
     });
+  };
+
+  for (const [index, step] of steps.entries()) {
+    if (!isMove(step)) await overlap.idle();
+    await overlap.begin(async () => {
+      const done = executeOne(step);
+      if (step.leaf === null) return await done;
+      const ofLeaf = [...(begun.get(step.leaf.oid) ?? []), done];
+      begun.set(step.leaf.oid, ofLeaf);
+      const leaf = drops.get(index);
+      // In the order of the plan: a leaf that is half detached keeps the others from it.
+      await (leaf === undefined ? done : leafByLeaf.pass(async () => await dropAfter(step, leaf, ofLeaf)));
+    });
+    if (!isMove(step)) await overlap.idle();
+    if (attempts.areOver) break;
   }
+  await overlap.idle();
+  attempts.throwFatal();
   // Only now are all segments of a partition pruned as far as they can be: what is left of it is what drifted.
-  for (const [id, { partition, drift }] of drifted) {
-    if (failed.has(id)) {
+  for (const { partition, drift } of drifted.values()) {
+    if (attempts.hasFailed(partition)) {
       tally.drift.push(...drift);
       continue;
     }
-    await attempt(partition, async () => {
+    await attempts.make(partition, async () => {
       tallyReplaced(tally, await settleDrift(context, partition, drift));
     });
+    attempts.throwFatal();
   }
   return drifted.size > 0 || hasReplaced;
 }
+
+/** One of each stage at a time; see `overlap.ts`. */
+interface Gates {
+  readonly export: Pass;
+  readonly seal: Pass;
+  readonly prune: Pass;
+}
+
+/** To finish a detachment, Postgres waits for all snapshots that are older, and that of an export may last for hours. */
+const concurrencyOf = ({ limits, source }: Pick<StageContext<unknown>, "limits" | "source">): number =>
+  source.leaves.some(({ partition }) => partition?.isDetachPending === true) ? 1 : limits.concurrency;
+
+const MOVES: ReadonlySet<Step["stages"][number]> = new Set(["export", "seal", "prune", "drop", "transition"]);
+
+/** Whether a step may go on beside others: what it does concerns its own partition alone, and is one of the three gates'. */
+const isMove = ({ stages, replaces }: Step): boolean =>
+  !replaces && stages.every((stage) => MOVES.has(stage)) && stages.some((stage) => stage !== "transition");
 
 /** Leaves that are dropped, by the last step that has to do with each. */
 function leavesToDrop(steps: readonly Step[]): ReadonlyMap<number, LeafName> {
@@ -175,7 +188,12 @@ function tallyReplaced(tally: Tally, { exported, pruned, drift }: Replaced): voi
   tally.drift.push(...drift);
 }
 
-async function executeStep<Tx>(context: StageContext<Tx>, step: Step, tally: Tally): Promise<Drift[]> {
+async function executeStep<Tx>(
+  context: StageContext<Tx>,
+  step: Step,
+  tally: Tally,
+  gates: Gates,
+): Promise<Drift[]> {
   const { source } = context;
   const wants = (stage: Step["stages"][number]): boolean => step.stages.includes(stage);
   const partition = { leaf: step.leaf, rule: step.rule, day: step.day };
@@ -200,18 +218,24 @@ async function executeStep<Tx>(context: StageContext<Tx>, step: Step, tally: Tal
   if (isWhole && step.segment === null && !wants("export")) return [];
   const segments =
     step.segment === null
-      ? await exportPartition(context, { ...partition, leaf: requireLeaf(source, step.leaf) })
+      ? await gates.export(
+          async () => await exportPartition(context, { ...partition, leaf: requireLeaf(source, step.leaf) }),
+        )
       : [await takeUp(context, step.segment, wants("reconcile"))];
   if (wants("export")) tally.exported += segments.reduce((sum, { rows }) => sum + rows, 0n);
   const found: Drift[] = [];
   for (const exported of segments) {
-    const segment = wants("seal") ? await sealSegment(context, exported) : exported;
-    if (wants("prune") && segment.rowsUnpruned > segment.rowsQuarantined) {
-      const { rows, drift } = await pruneSegment(context, segment);
-      tally.pruned += rows;
-      found.push(...drift);
-    }
-    if (wants("transition") && !isWhole) await coolDown(context, segment.segment, tally);
+    const segment = wants("seal")
+      ? await gates.seal(async () => await sealSegment(context, exported))
+      : exported;
+    await gates.prune(async () => {
+      if (wants("prune") && segment.rowsUnpruned > segment.rowsQuarantined) {
+        const { rows, drift } = await pruneSegment(context, segment);
+        tally.pruned += rows;
+        found.push(...drift);
+      }
+      if (wants("transition") && !isWhole) await coolDown(context, segment.segment, tally);
+    });
   }
   return found;
 }

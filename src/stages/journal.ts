@@ -23,6 +23,7 @@ import { type Clock, timestamp } from "../environment.ts";
 import type { Failpoint } from "../failpoint.ts";
 import type { Policy } from "../policy/policy.ts";
 import { entryLock } from "./lock.ts";
+import { Gate } from "./overlap.ts";
 
 export interface JournalOptions<Tx> {
   readonly archive: Archive;
@@ -36,11 +37,17 @@ export interface JournalOptions<Tx> {
   readonly policy: Pick<Policy, "archive">;
 }
 
+/** An entry that is decided bit by bit. */
+export type GrowingEntry = `pruned ${string}` | "deleted";
+
 export class Journal<Tx> {
   readonly #options: JournalOptions<Tx>;
   #head: JournalHead;
   /** False once the catalog's answer was lost: it may have followed the archive or not, and is asked. */
   #isHeadKnown = true;
+  /** Stages overlap, and numbers come one after the other (I5). */
+  readonly #gate = new Gate();
+  readonly #growing = new Set<GrowingEntry>();
 
   constructor(options: JournalOptions<Tx>) {
     this.#options = options;
@@ -59,12 +66,38 @@ export class Journal<Tx> {
     await this.publish();
   }
 
-  /** Publishes everything that is decided, in order. */
+  /** Publishes everything that is decided, in order, and does not grow any more. */
   async publish(): Promise<void> {
+    await this.#gate.pass(async () => await this.#publish());
+  }
+
+  /**
+   * Each batch that `work` deletes adds to one entry, in the batch's own transaction. It is not published meanwhile: what
+   * is added to an entry that has its number already would be lost (I2).
+   */
+  async whileGrowing<T>(entry: GrowingEntry, work: () => Promise<T>): Promise<T> {
+    // Through the gate: not while somebody is publishing what was read before.
+    await this.#gate.pass(async () => void this.#growing.add(entry));
+    try {
+      return await work();
+    } finally {
+      await this.#gate.pass(async () => void this.#growing.delete(entry));
+    }
+  }
+
+  async #pending(): Promise<PendingEntry[]> {
+    const pending = await this.#options.catalog.pending(this.#options.lease.pipeline);
+    return pending.filter(({ event }) => {
+      if (event.type === "pruned") return !this.#growing.has(`pruned ${event.segment}`);
+      return !(event.type === "deleted" && this.#growing.has("deleted"));
+    });
+  }
+
+  async #publish(): Promise<void> {
     const { catalog, failpoint, lease } = this.#options;
     if (!this.#isHeadKnown) this.#head = await this.#askHead();
     this.#isHeadKnown = true;
-    let pending = await catalog.pending(lease.pipeline);
+    let pending = await this.#pending();
     while (pending[0] !== undefined) {
       const { entry, head } = await this.#create(pending[0], pending);
       failpoint("journal.created");
@@ -74,7 +107,7 @@ export class Journal<Tx> {
       this.#isHeadKnown = true;
       failpoint("journal.published");
       const rest = pending.filter(({ id }) => id !== entry.id);
-      pending = rest.length > 0 ? rest : await catalog.pending(lease.pipeline);
+      pending = rest.length > 0 ? rest : await this.#pending();
     }
   }
 

@@ -63,7 +63,10 @@ export async function pruneSegment<Tx>(
   const todo = chunks.filter(({ state }) => state === "sealed").map(({ chunk }) => chunk);
   await requireContent(context, record, manifest);
   await protectSegment(context, record);
-  const result = await pruneChunks(context, { record, leaf, manifest }, todo);
+  const result = await journal.whileGrowing(
+    `pruned ${record.segment}`,
+    async () => await pruneChunks(context, { record, leaf, manifest }, todo),
+  );
   await journal.publish();
   failpoint("prune.published");
   return result;

@@ -195,7 +195,7 @@ describe("publishing", () => {
     const entry = await firstPending();
     await scene.catalog.published(lease, entry, { n: 1n, sha256: hashOf("1") });
     const again = scene.catalog.published(lease, entry, { n: 2n, sha256: hashOf("2") });
-    await expect(again).rejects.toThrow("E_INTERNAL journal entry 2: its outbox row is gone. ");
+    await expect(again).rejects.toThrow("E_INTERNAL journal entry 2: its outbox row is gone");
     expect((await scene.catalog.pipeline(PIPELINE))?.journal.n).toBe(1n);
   });
 

@@ -237,7 +237,7 @@ describe("a transaction that still sees the leaf", () => {
     run.signal("SIGKILL");
     expect(await run.ended).toMatchObject({ signal: "SIGKILL" });
     await expectNothingLost(scenario);
-    expect((await scenario.run({ environ: PATIENCE })).failures[0]?.code).toBe("E_DETACH");
+    expect((await scenario.failuresOf({ environ: PATIENCE }))[0]).toMatchObject({ code: "E_DETACH" });
     expect(await scenario.isSomebodyBlocked()).toBe(false);
     await reader.query("COMMIT");
     expect(await scenario.run()).toMatchObject({ state: "done", failures: [], pruned: 190n });

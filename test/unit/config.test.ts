@@ -16,6 +16,7 @@ const DEFAULTS: Settings = {
     attemptsMax: 4,
     detachWaitMs: 60_000,
     leaseMs: 60_000,
+    concurrency: 3,
   },
   lockTimeoutMs: 5_000,
   copySilenceMs: 300_000,
@@ -60,6 +61,7 @@ const NUMBERS: readonly (readonly [
   ["FIRNLINE_LOCK_TIMEOUT_MS", 1, 600_000, 5_000, ({ lockTimeoutMs }) => lockTimeoutMs, 1],
   ["FIRNLINE_COPY_SILENCE_SECONDS", 1, 86_400, 300, ({ copySilenceMs }) => copySilenceMs, 1_000],
   ["FIRNLINE_STATEMENT_SECONDS", 1, 86_400, 3_600, ({ statementMs }) => statementMs, 1_000],
+  ["FIRNLINE_CONCURRENCY", 1, 3, 3, ({ limits }) => limits.concurrency, 1],
   ["FIRNLINE_CONNECTIONS", 2, 50, 4, ({ connectionsMax }) => connectionsMax, 1],
   ["FIRNLINE_FILE_RESTORE_DELAY_MS", 0, 604_800_000, 0, ({ fileRestoreDelayMs }) => fileRestoreDelayMs, 1],
   ["FIRNLINE_S3_CONNECT_MS", 10, 600_000, 10_000, ({ s3 }) => s3.connectMs, 1],
@@ -92,9 +94,15 @@ describe("settings", () => {
   it.each(NUMBERS)("%s changes nothing else", (name, min, _max, _fallback, read) => {
     const changed = readSettings({ [name]: String(min + 1) });
     for (const [other, , , , readOther] of NUMBERS) {
-      if (other !== name) expect(readOther(changed)).toBe(readOther(DEFAULTS));
+      if (other !== name && name !== "FIRNLINE_CONNECTIONS")
+        expect(readOther(changed)).toBe(readOther(DEFAULTS));
     }
     expect(read(changed)).not.toBe(undefined);
+  });
+
+  it("with few connections do not let stages wait for each other's", () => {
+    const { limits } = readSettings({ FIRNLINE_CONNECTIONS: "3" });
+    expect(limits).toEqual({ ...DEFAULTS.limits, concurrency: 1 });
   });
 
   it.each(NUMBERS)("%s refuses what is outside, and what is no whole number", (name, min, max, fallback) => {
