@@ -1,5 +1,6 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
+import LongFirst from "./support/long-first.ts";
 import ClosingLineReporter from "./support/reporter.ts";
 
 export default defineConfig({
@@ -11,10 +12,12 @@ export default defineConfig({
     globalSetup: ["test/support/global-setup.ts"],
     // Processes, not threads: tests set the working directory, the environment and signal handlers.
     pool: "forks",
-    maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // One more than the two cores that there are at least: some suites mostly wait, for buckets or for locks.
+    maxWorkers: 3,
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     teardownTimeout: 30_000,
+    sequence: { sequencer: LongFirst },
     passWithNoTests: false,
     reporters: ["default", new ClosingLineReporter()],
   },

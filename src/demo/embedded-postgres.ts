@@ -27,6 +27,8 @@ export interface EmbeddedPostgresOptions {
   readonly nativeFolder?: string;
   /** Lines for postgresql.conf. Address, port and socket are not open to change. */
   readonly settings?: Readonly<Record<string, string>>;
+  /** Where its folder is made, which every user must be able to enter; default: the usual temporary folders. */
+  readonly temporaryFolder?: string;
   /** Whether the server waits for the disk. Without it (the default) only a crash of the machine loses data. */
   readonly durable?: boolean;
   /** Leaves the data folder and the log in place when the server ends. */
@@ -127,7 +129,8 @@ class Server implements EmbeddedPostgres {
     signal?.throwIfAborted();
     const nativeFolder = this.#options.nativeFolder ?? findNativeFolder();
     await assertPrograms(nativeFolder);
-    this.#folder = await mkdtemp(join(await reachableTemporaryFolder(this.#identity), "firnline-postgres-"));
+    const above = this.#options.temporaryFolder ?? (await reachableTemporaryFolder(this.#identity));
+    this.#folder = await mkdtemp(join(above, "firnline-postgres-"));
     if (unstopped.size === 0) process.once("exit", abandonAll);
     unstopped.add(this);
     this.#watchdog = new Watchdog(this.#folder, this.#options.keep === true ? "keep" : "remove");

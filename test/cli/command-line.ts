@@ -1,11 +1,8 @@
 /** `firnline ...` as a person or a script starts it: in a folder, as a user, through a shell, on a terminal. */
 import { type ChildProcess, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { afterAll, vi } from "vitest";
+import { vi } from "vitest";
 
 export const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
@@ -27,10 +24,6 @@ export interface Ending {
   readonly stderr: string;
 }
 
-/** Compiled modules, shared by the children of this test file: a start costs a third then. */
-const compiled = mkdtempSync(join(tmpdir(), "firnline-compiled-"));
-afterAll(() => rmSync(compiled, { recursive: true, force: true }));
-
 export class CommandLine implements AsyncDisposable {
   readonly ended: Promise<Ending>;
   readonly #child: ChildProcess;
@@ -41,7 +34,7 @@ export class CommandLine implements AsyncDisposable {
     const { cwd, environ, uid, gid, program = [process.execPath, MAIN] } = how;
     const [file, ...before] = program as readonly [string, ...string[]];
     this.#child = spawn(file, [...before, ...args], {
-      env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: compiled, ...environ },
+      env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...environ },
       stdio: ["ignore", "pipe", "pipe"],
       ...(cwd === undefined ? {} : { cwd }),
       ...(uid === undefined ? {} : { uid }),

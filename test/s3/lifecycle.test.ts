@@ -17,6 +17,7 @@ import { auditRows } from "../support/audit-rows.ts";
 import { foreignRules, putRules } from "../support/foreign-rules.ts";
 import { clientOf, describeOn, saw } from "../support/s3-server.ts";
 import { LAST_COLD, LAST_DUE, moved, NOTHING, Scenario } from "../support/scenario.ts";
+import { expectNothingStranded } from "../support/stranded.ts";
 import { bucketPolicy } from "../unit/plan/lifecycle-policy.ts";
 
 /** Ceph's workers come by once a day of theirs, and may need a few rounds. */
@@ -78,8 +79,9 @@ await describeOn("ceph", "lifecycle", (server) => {
         "audit_logs/a.parquet",
       ];
       for (const key of beside) await put(key, Tagging);
-      await put("firnline/audit_logs/other-tag.parquet", "firnline-tier=warm");
-      await put("firnline/audit_logs/no-tag.parquet");
+      const unlike = ["firnline/audit_logs/other-tag.parquet", "firnline/audit_logs/no-tag.parquet"] as const;
+      await put(unlike[0], "firnline-tier=warm");
+      await put(unlike[1]);
 
       // Without a rule nothing moves: check says so, and apply alone does nothing.
       expect(await cli("check")).toMatchObject({ code: 1, stderr: "" });
@@ -122,6 +124,7 @@ await describeOn("ceph", "lifecycle", (server) => {
       expect(moved(await scenario.run())).toEqual({ ...NOTHING, cooled: 60 });
       expect(moved(await scenario.run())).toEqual(NOTHING);
       expect(await foreignRules(client, bucket)).toEqual(theirs);
+      await expectNothingStranded(scenario, client, bucket, [...beside, ...unlike, late]);
       client.destroy();
     },
     3 * MOVED_WITHIN_MS,

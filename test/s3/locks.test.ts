@@ -16,6 +16,7 @@ import { parseDay } from "../../src/rows/day.ts";
 import { auditRows } from "../support/audit-rows.ts";
 import { clientOf, describeOn, type S3Server, saw } from "../support/s3-server.ts";
 import { moved, Scenario, type ScenarioOptions } from "../support/scenario.ts";
+import { expectNothingStranded } from "../support/stranded.ts";
 import { expectVerified, verify } from "../support/verified.ts";
 
 const DAY = "2026-01-10";
@@ -90,6 +91,7 @@ await describeOn("ceph", "locks", (server) => {
         await refused(client.send(new DeleteObjectCommand(bypass)));
         saw(server, "lock compliance: no bypass");
       }
+      await expectNothingStranded(scenario, client, Bucket);
       // A marker hides the objects from whoever asks without a version; the pins are of versions.
       for (const { Key } of await segmentVersions(client, Bucket)) {
         await client.send(new DeleteObjectCommand({ Bucket, Key }));
@@ -121,6 +123,7 @@ await describeOn("ceph", "locks", (server) => {
       expect((await longer.run()).plan.steps).toEqual([]);
       await expectVerified(longer);
     }
+    await expectNothingStranded(scenario, client, Bucket);
     const unlocked = await server.newBucket({ versioned: true });
     await using other = await filled(server, unlocked, {
       lock: { mode: "governance", keep: `${KEEP_DAYS}d` },
@@ -160,6 +163,7 @@ await describeOn("ceph", "locks", (server) => {
     expect(Date.now()).toBeGreaterThanOrEqual(until.getTime());
     expect(await segmentVersions(client, Bucket)).toEqual([]);
     expect(await expectVerified(scenario)).toMatchObject({ expired: 1 });
+    await expectNothingStranded(scenario, client, Bucket);
     saw(server, "expire: refused by a lock, done after it");
   });
 
@@ -172,6 +176,7 @@ await describeOn("ceph", "locks", (server) => {
     await client.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration }));
     expect(await scenario.run({ asOf: DUE })).toMatchObject({ state: "done", expired: 60n });
     expect(await segmentVersions(client, Bucket)).toEqual([]);
+    await expectNothingStranded(scenario, client, Bucket);
     saw(server, "expire: a bucket whose versioning is suspended");
   });
 
@@ -206,6 +211,7 @@ await describeOn("ceph", "locks", (server) => {
     expect(await statuses()).toEqual(["OFF", "OFF"]);
     expect((await scenario.run({ asOf: DUE })).expired).toBe(60n);
     expect(await segmentVersions(client, Bucket)).toEqual([]);
+    await expectNothingStranded(scenario, client, Bucket);
     saw(server, "legal hold: placed, enforced, taken off");
   });
 });

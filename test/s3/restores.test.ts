@@ -4,6 +4,7 @@ import { expect, test } from "vitest";
 import { coldHeads, createColdDays, restoreRows, wired } from "../support/cold-days.ts";
 import { clientOf, describeOn, saw } from "../support/s3-server.ts";
 import { moved, NOTHING, type Scenario } from "../support/scenario.ts";
+import { expectNothingStranded } from "../support/stranded.ts";
 import { parseRange } from "../../src/retrieve/request.ts";
 import type { RestoreTerms } from "../../src/retrieve/restore-quote.ts";
 import { join } from "node:path";
@@ -74,6 +75,7 @@ await describeOn("moto", "restores", (server) => {
     expect((await coldObjects(scenario)).map(({ versionId }) => versionId)).toEqual(
       cold.map(({ versionId }) => versionId),
     );
+    await expectNothingStranded(scenario, client, bucket);
     client.destroy();
   });
 });
@@ -90,6 +92,9 @@ await describeOn("ceph", "restores", (server) => {
     ]);
     expect(await retrieve(scenario, {})).toMatchObject({ rows: 300n, restored: 0, rowsFrom: { cold: 180n } });
     expect(await restoreRows(scenario)).toEqual([]);
+    const client = clientOf(server);
+    await expectNothingStranded(scenario, client, bucket);
+    client.destroy();
     saw(server, "GET of a cold object", "reads it");
     saw(server, "restore", "not needed");
   });

@@ -1,5 +1,4 @@
 /** The way to the cold class on a real server: copies in a versioned bucket, tags for the bucket's rule, packing. */
-import { ListMultipartUploadsCommand, type S3Client } from "@aws-sdk/client-s3";
 import { expect, test, vi } from "vitest";
 import type { ListedVersion } from "../../src/archive/port.ts";
 import { Pipeline } from "../../src/pipeline.ts";
@@ -8,6 +7,7 @@ import { systemClock, wire } from "../../src/wiring.ts";
 import { auditRows } from "../support/audit-rows.ts";
 import { clientOf, describeOn, saw } from "../support/s3-server.ts";
 import { moved, NOTHING, Scenario, type ScenarioOptions } from "../support/scenario.ts";
+import { expectNothingStranded } from "../support/stranded.ts";
 
 /** Ceph's workers come by once a day of theirs, and may need a few rounds. */
 const MOVED_WITHIN_MS = 60_000;
@@ -49,21 +49,6 @@ async function versionsOf(scenario: Scenario): Promise<ListedVersion[]> {
   return found;
 }
 
-async function expectNothingUnnamed(scenario: Scenario, client: S3Client, Bucket: string): Promise<void> {
-  const rows = await scenario.query(
-    `SELECT version_id AS version, segment FROM firnline.segment UNION ALL
-     SELECT manifest_version_id, segment FROM firnline.segment`,
-  );
-  const named = rows.map(({ segment, version }) => `${segment} ${version}`).sort();
-  const found = (await versionsOf(scenario)).map(({ key, versionId }) => {
-    const [, segment] = /\/(\d{12,}-[0-9a-f]{16})\.\w+$/.exec(key) ?? [];
-    return `${segment} ${versionId}`;
-  });
-  expect(found.sort()).toEqual(named);
-  const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket }));
-  expect(Uploads).toEqual([]);
-}
-
 async function expectSettled(scenario: Scenario): Promise<void> {
   const summary = await scenario.run();
   expect({ ...moved(summary), state: summary.state, steps: summary.plan.steps }).toEqual({
@@ -95,7 +80,7 @@ await describeOn("ceph", "transition", (server) => {
         "2026-01-10 2026-01-10 warm STANDARD",
       ]);
       await expectSettled(scenario);
-      await expectNothingUnnamed(scenario, client, bucket);
+      await expectNothingStranded(scenario, client, bucket);
       saw(server, "transition by copies, old versions removed", "yes");
     },
     TIMEOUT_MS,
@@ -129,8 +114,7 @@ await describeOn("ceph", "transition", (server) => {
         await using pipeline = later;
         expect(await pipeline.collect()).toMatchObject({ removed: { objects: 1 } });
       }
-      await scenario.query("DELETE FROM firnline.segment WHERE state = 'abandoned'");
-      await expectNothingUnnamed(scenario, client, bucket);
+      await expectNothingStranded(scenario, client, bucket);
       await expectSettled(scenario);
     },
     TIMEOUT_MS,
@@ -181,7 +165,7 @@ await describeOn("ceph", "transition", (server) => {
         "2026-01-10 2026-01-10 warm STANDARD",
       ]);
       await expectSettled(scenario);
-      await expectNothingUnnamed(scenario, client, bucket);
+      await expectNothingStranded(scenario, client, bucket);
     },
     TIMEOUT_MS,
   );

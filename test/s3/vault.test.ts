@@ -23,6 +23,7 @@ import {
 } from "../support/cold-days.ts";
 import { clientOf, describeOn, saw, type S3Server } from "../support/s3-server.ts";
 import { moved, NOTHING, Scenario } from "../support/scenario.ts";
+import { expectNothingStranded, strandedIn } from "../support/stranded.ts";
 
 const RANGE = parseRange("2025-12-01", "2026-02-28");
 
@@ -79,6 +80,7 @@ await describeOn("moto", "a vault", (server) => {
       ...COLD_DAYS.map((day) => `${day} expired`),
       "2026-01-20 cold",
     ]);
+    await expectOnlyKnown(own);
     saw(server, "vault: expire", "archives removed");
   });
 
@@ -106,6 +108,7 @@ await describeOn("moto", "a vault", (server) => {
     expect(await retrieve(scenario, {})).toMatchObject({ rows: 300n, restored: 0 });
     expect(await jobsOf(own)).toBe(3);
     expect(await findings(scenario)).toEqual([]);
+    await expectOnlyKnown(own);
   });
 
   test("keeps what was uploaded before a crash: the next run takes it, and the bucket's object goes", async () => {
@@ -130,6 +133,7 @@ await describeOn("moto", "a vault", (server) => {
       waiting: { objects: 0 },
       foreign: 0,
     });
+    await expectOnlyKnown({ server, bucket, scenario: again });
   });
 
   test("is looked at by doctor: missing, or there with a word about its future", async () => {
@@ -149,13 +153,24 @@ await describeOn("moto", "a vault", (server) => {
     const { advice, findings: none_ } = await sound.doctor();
     expect(none_).toEqual([]);
     expect(advice).toContainEqual(expect.objectContaining({ code: "A_BUCKET", subject: `vault ${vault}` }));
+    const s3 = clientOf(server);
+    expect(await strandedIn(s3, bucket, { journal: [] })).toEqual([]);
+    s3.destroy();
   });
 });
+
+async function expectOnlyKnown({ server, bucket, scenario }: Omit<Vaulted, "vault">): Promise<void> {
+  const s3 = clientOf(server);
+  await expectNothingStranded(scenario, s3, bucket);
+  s3.destroy();
+}
 
 const COLD = (vault: string): Record<string, unknown> => ({ vault, objectBytesMin: "0B" });
 
 interface Vaulted {
   readonly server: S3Server;
+  readonly bucket: string;
+  readonly scenario: Scenario;
   readonly vault: string;
 }
 
@@ -178,14 +193,14 @@ async function newVault(server: S3Server): Promise<string> {
   return vaultName;
 }
 
-async function archivesOf({ server, vault }: Vaulted): Promise<number> {
+async function archivesOf({ server, vault }: Pick<Vaulted, "server" | "vault">): Promise<number> {
   return await asked(server, async (client) => {
     const found = await client.send(new DescribeVaultCommand({ accountId: "-", vaultName: vault }));
     return found.NumberOfArchives ?? 0;
   });
 }
 
-async function jobsOf({ server, vault }: Vaulted): Promise<number> {
+async function jobsOf({ server, vault }: Pick<Vaulted, "server" | "vault">): Promise<number> {
   return await asked(server, async (client) => {
     const { JobList = [] } = await client.send(new ListJobsCommand({ accountId: "-", vaultName: vault }));
     return JobList.length;

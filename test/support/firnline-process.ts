@@ -1,12 +1,9 @@
 /** `firnline ...` as a process of its own, to be killed, stopped, raced and continued. */
 import { type ChildProcessByStdio, spawn } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { afterAll, vi } from "vitest";
+import { vi } from "vitest";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
@@ -17,17 +14,13 @@ export interface Ending {
   readonly stderr: string;
 }
 
-/** Compiled modules are shared by the children of this test file: a start costs a third then. */
-const compiled = mkdtempSync(join(tmpdir(), "firnline-compiled-"));
-afterAll(() => rmSync(compiled, { recursive: true, force: true }));
-
 export class FirnlineProcess implements AsyncDisposable {
   readonly ended: Promise<Ending>;
   readonly #child: ChildProcessByStdio<null, Readable, Readable>;
 
   constructor(args: readonly string[], environ: Readonly<Record<string, string>>) {
     this.#child = spawn(process.execPath, [MAIN, ...args], {
-      env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: compiled, ...environ },
+      env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...environ },
       stdio: ["ignore", "pipe", "pipe"],
     });
     const read = async (stream: Readable): Promise<string> => {

@@ -38,6 +38,36 @@ describe.concurrent("the closing line", () => {
     ]);
   });
 
+  test("calls each skip a failure, and says why, where every test is required", async () => {
+    const files = {
+      "a.test.js": `${GREEN}
+        test.skip("moves // ceph is not on this machine", () => {});
+        test.skip("silently", () => {});`,
+    };
+    const run = await runVitest(files, { requiresAll: true });
+    expect({ exitCode: run.exitCode, last: run.last }).toEqual({
+      exitCode: 1,
+      last: "1 passed, 2 failed, 0 skipped",
+    });
+    const why = "skipped, which this run does not allow";
+    expect(run.lines.filter((line) => line.startsWith("FAILED "))).toEqual([
+      `FAILED a.test.js > moves // ceph is not on this machine: ${why}: ceph is not on this machine`,
+      `FAILED a.test.js > silently: ${why}: NO REASON GIVEN`,
+    ]);
+  });
+
+  test("lets the caller choose by -t where every test is required, and is green without a skip", async () => {
+    const files = { "a.test.js": `${GREEN} test("other", () => {});` };
+    expect(await runVitest(files, { requiresAll: true, args: ["-t", "adds"] })).toMatchObject({
+      exitCode: 0,
+      last: "1 passed, 0 failed, 1 skipped",
+    });
+    expect(await runVitest(files, { requiresAll: true })).toMatchObject({
+      exitCode: 0,
+      last: "2 passed, 0 failed, 0 skipped",
+    });
+  });
+
   test.each([
     [
       "a failing test",
@@ -97,17 +127,20 @@ interface Run {
   readonly last: string | undefined;
 }
 
-async function runVitest(files: Record<string, string>): Promise<Run> {
+async function runVitest(
+  files: Record<string, string>,
+  { requiresAll = false, args = [] }: { requiresAll?: boolean; args?: readonly string[] } = {},
+): Promise<Run> {
   const folder = await mkdtemp(join(tmpdir(), "firnline-reporter-"));
   try {
     for (const [name, text] of Object.entries(files)) await writeFile(join(folder, name), text);
     const config = {
       globals: true,
       globalSetup: "setup.js" in files ? ["./setup.js"] : [],
-      reporters: ["default", reporter],
+      reporters: ["default", requiresAll ? [reporter, { requiresAll }] : reporter],
     };
     await writeFile(join(folder, "vitest.config.mjs"), `export default { test: ${JSON.stringify(config)} };`);
-    const child = spawn(process.execPath, [vitest, "run", "--root", folder], {
+    const child = spawn(process.execPath, [vitest, "run", "--root", folder, ...args], {
       cwd: folder,
       env: { ...process.env, NO_COLOR: "1", FORCE_COLOR: undefined, VITEST: undefined },
       stdio: ["ignore", "pipe", "ignore"],

@@ -7,6 +7,9 @@
  * threw, unhandled errors, an interrupted run, and a run in which no test was executed. The line is printed when the
  * process exits, since vitest may still fail after its last report. Where S3 suites ran, the table of what the servers
  * were seen to do stands above it.
+ *
+ * With `{ requiresAll: true }` a skipped test is a failed one, whatever its reason: of a run that was asked for by name
+ * nothing may be left out unseen. Only tests that the caller left out by `-t` stay skipped.
  */
 import type { SerializedError } from "vitest";
 import type { Reporter, TestCase, TestModule, TestRunEndReason, TestSuite, Vitest } from "vitest/node";
@@ -14,6 +17,11 @@ import { type Seen, tableOf } from "./s3-table.ts";
 
 const NO_REASON = "NO REASON GIVEN";
 const LEFT_OUT = "left out by -t";
+
+export interface ReporterOptions {
+  /** Counts what is skipped as failed. */
+  readonly requiresAll?: boolean;
+}
 
 interface Tally {
   readonly passed: number;
@@ -76,9 +84,29 @@ function closingLines(result: Tally): string[] {
   ];
 }
 
+/** The same tally with each skip as a failure that says why. */
+function withoutSkips(result: Tally): Tally {
+  const isLeftOut = ({ reason }: Tally["skipped"][number]): boolean => reason === LEFT_OUT;
+  const skips = result.skipped.filter((one) => !isLeftOut(one));
+  return {
+    ...result,
+    failed: result.failed + skips.length,
+    skipped: result.skipped.filter(isLeftOut),
+    faults: [
+      ...result.faults,
+      ...skips.map(({ name, reason }) => `${name}: skipped, which this run does not allow: ${reason}`),
+    ],
+  };
+}
+
 export default class ClosingLineReporter implements Reporter {
+  readonly #requiresAll: boolean;
   #vitest: Vitest | undefined;
   #result: Tally | undefined;
+
+  constructor({ requiresAll = false }: ReporterOptions = {}) {
+    this.#requiresAll = requiresAll;
+  }
 
   onInit(vitest: Vitest): void {
     this.#vitest = vitest;
@@ -91,7 +119,8 @@ export default class ClosingLineReporter implements Reporter {
     reason: TestRunEndReason,
   ): void {
     const namePattern = this.#vitest?.config.testNamePattern;
-    this.#result = tally({ modules, unhandledErrors, reason, namePattern });
+    const result = tally({ modules, unhandledErrors, reason, namePattern });
+    this.#result = this.#requiresAll ? withoutSkips(result) : result;
   }
 
   #close(code: number): void {

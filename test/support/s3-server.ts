@@ -10,7 +10,8 @@
  *     });
  *
  * Where no server is to be had (see `s3-broker.ts` for where they come from), the suite is one skipped test that says
- * why. What a server was seen to do goes into the table that `npm run test:s3` prints: `saw(server, "...", "...")`.
+ * why, and that fails `npm run test:s3`. What a server was seen to do goes into the table that this command prints:
+ * `saw(server, "...", "...")`.
  */
 import { randomBytes } from "node:crypto";
 import { CreateBucketCommand, PutBucketVersioningCommand, S3Client } from "@aws-sdk/client-s3";

@@ -109,16 +109,16 @@ export function describeListing(subject: () => ArchiveHarness, can: StoreAbiliti
     });
 
     test("can be left early, and bears changes while it goes on", async () => {
-      for (let i = 0; i < 100; i++)
-        await created(archive, `a/${i.toString().padStart(3, "0")}`, bytesOf("x"));
+      // Some stores take a tenth of a second for each.
+      for (let i = 0; i < 24; i++) await created(archive, `a/${i.toString().padStart(3, "0")}`, bytesOf("x"));
       const seen: string[] = [];
       for await (const { key, versionId } of archive.list("")) {
         seen.push(key);
         await archive.deleteVersion({ key, versionId });
-        if (seen.length === 50) break;
+        if (seen.length === 12) break;
       }
-      expect(seen).toHaveLength(50);
-      expect(await keysOf(archive)).toHaveLength(50);
+      expect(seen).toHaveLength(12);
+      expect(await keysOf(archive)).toHaveLength(12);
     });
 
     test("of all versions shows each, those of a key together and newest first", async () => {

@@ -27,9 +27,12 @@ const KINDS: readonly Kind[] = [
 ];
 
 /** Await it. */
-export async function describeBuckets(name: S3ServerName): Promise<void> {
+export async function describeBuckets(
+  name: S3ServerName,
+  isAskedFor: (bucket: Kind["bucket"]) => boolean = () => true,
+): Promise<void> {
   await describeOn(name, "the archive's contract", (server) => {
-    for (const kind of KINDS) describeKind(server, kind);
+    for (const kind of KINDS) if (isAskedFor(kind.bucket)) describeKind(server, kind);
   });
 }
 
