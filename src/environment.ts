@@ -3,6 +3,7 @@
  * and retrievals take it as an argument and know no adapter.
  */
 import type { Archive } from "./archive/port.ts";
+import type { DecodeGroup } from "./parquet/decode-group.ts";
 import type { DetachingLeaves } from "./catalog/detaching.ts";
 import type { Holds } from "./catalog/holds.ts";
 import type { Catalog } from "./catalog/port.ts";
@@ -89,6 +90,7 @@ export interface Environment<Tx> {
   readonly newUuid: () => string;
   readonly random: (bytes: number) => Uint8Array;
   readonly newEncoder: NewSegmentEncoder;
+  readonly decodeGroup: DecodeGroup;
   readonly clock: Clock;
   readonly limits: Limits;
   readonly failpoint: Failpoint;

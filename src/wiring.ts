@@ -29,7 +29,8 @@ import { PostgresHot } from "./hot/postgres/postgres-hot.ts";
 import { PostgresPresentRows } from "./hot/postgres/present-rows.ts";
 import { PostgresSurvey } from "./hot/postgres/survey.ts";
 import type { Survey } from "./hot/survey.ts";
-import { newHyparquetEncoder } from "./parquet/write-segment.ts";
+import { newParquetEncoder } from "./parquet/encode/parquet-encoder.ts";
+import { DecodePool } from "./parquet/decode-pool.ts";
 import { parsePolicy, type Policy } from "./policy/policy.ts";
 import type { Transaction } from "./postgres/database.ts";
 import { Database } from "./postgres/database.ts";
@@ -43,6 +44,10 @@ export const VERSION = packageJson.version;
 const WRITER = `firnline ${VERSION}`;
 /** Below this S3's cold classes cost more than they save; a file archive has no such limit. */
 const S3_COLD_BYTES_MIN = 128n * 1024n;
+
+/** One for the seal of a run or two for a retrieval; the main thread has enough to do with Postgres and the store. */
+const DECODE_THREADS = 2;
+const DECODE_THREAD_BYTES_MIN = 512 * 1024;
 
 const newSha256: NewSha256 = () => createHash("sha256");
 
@@ -78,6 +83,7 @@ export function wire(options: WireOptions): Wired {
   const { policy, settings } = options;
   const clock = options.clock ?? systemClock;
   const database = openDatabase(options.connectionString, settings, `firnline ${policy.pipeline}`);
+  const decoders = new DecodePool({ threads: DECODE_THREADS, threadBytesMin: DECODE_THREAD_BYTES_MIN });
   const environment: Environment<Transaction> = {
     hot: hotOf(policy, database),
     leafDrop: new PostgresLeafDrop({ database, newHash: newSha256 }),
@@ -92,7 +98,8 @@ export function wire(options: WireOptions): Wired {
     newHash: newSha256,
     newUuid: randomUUID,
     random: (bytes) => randomBytes(bytes),
-    newEncoder: newHyparquetEncoder,
+    newEncoder: newParquetEncoder(`firnline version ${VERSION}`),
+    decodeGroup: decoders.decode,
     clock,
     limits: settings.limits,
     failpoint:
@@ -108,6 +115,7 @@ export function wire(options: WireOptions): Wired {
     forRebuild: { ...environment, hot: hotOf(policy, database, "that are there") },
     requireSchema: async () => await checkSchemaVersion(database),
     async [Symbol.asyncDispose]() {
+      await decoders[Symbol.asyncDispose]();
       await environment.archive[Symbol.asyncDispose]();
       await database[Symbol.asyncDispose]();
     },

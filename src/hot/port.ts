@@ -111,6 +111,8 @@ export interface Census {
 export interface ExportedChunk {
   readonly first: Bound;
   readonly rows: RawRows;
+  /** Gives its buffers back, to be filled with a later chunk's rows: nobody may look at them any more. */
+  readonly release: () => void;
 }
 
 export interface PartitionExport {

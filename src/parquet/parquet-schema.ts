@@ -30,9 +30,11 @@ const timestamp = (isAdjustedToUTC: boolean): Physical => ({
 
 const PHYSICAL: Readonly<Record<Exclude<ValueKind, "decimal">, Physical>> = {
   bool: { type: "BOOLEAN" },
-  // Without the logical INTEGER(16): hyparquet-writer gives its width as an i32, and DuckDB and all readers built on
-  // Thrift's generated code then refuse the whole file.
-  int2: { type: "INT32", converted_type: "INT_16" },
+  int2: {
+    type: "INT32",
+    converted_type: "INT_16",
+    logical_type: { type: "INTEGER", bitWidth: 16, isSigned: true },
+  },
   int4: { type: "INT32" },
   int8: { type: "INT64" },
   float4: { type: "FLOAT" },
@@ -45,7 +47,7 @@ const PHYSICAL: Readonly<Record<Exclude<ValueKind, "decimal">, Physical>> = {
   uuid: { type: "FIXED_LEN_BYTE_ARRAY", type_length: 16, logical_type: { type: "UUID" } },
   bytea: { type: "BYTE_ARRAY" },
   text: STRING,
-  // With the JSON type DuckDB reads a BLOB and hyparquet-writer encodes again; a string is what all readers take.
+  // A string is what all readers take.
   json: STRING,
   jsonb: STRING,
   binary: { type: "BYTE_ARRAY" },

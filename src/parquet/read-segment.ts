@@ -1,28 +1,22 @@
 /**
- * Reads a segment's Parquet down to physical values with hyparquet, one row group at a time, and turns them into the
- * raw chunks that were exported. Logical conversion is switched off: as dates, decimals and texts, JavaScript values
- * lose microseconds, digits and byte order marks.
+ * Reads a segment's Parquet, one row group at a time, and turns its pages into the raw chunks that were exported. It works
+ * on bytes: a JavaScript value a cell costs more than all else together, and as dates, decimals and texts they lose
+ * microseconds, digits and byte order marks. It shares no code with the encoder, whose witness it is at the seal.
  *
  * The file is not trusted: sizes come from the manifest, the footer and pages are capped, and a type that does not fit
  * the manifest's column is `E_FORMAT`.
  */
-import {
-  type AsyncBuffer,
-  type FileMetaData,
-  parquetMetadata,
-  parquetRead,
-  type SchemaElement,
-} from "hyparquet";
+import type { SchemaElement } from "hyparquet";
 import { FirnlineError } from "../errors.ts";
 import type { Column } from "../rows/column.ts";
-import type { RawRows } from "../rows/copy-binary.ts";
+import type { RawColumn, RawRows } from "../rows/copy-binary.ts";
 import type { Manifest, ManifestChunk } from "../segment/manifest.ts";
-import { checkPages, inflate } from "./check-pages.ts";
-import { decodeColumn } from "./decode-values.ts";
+import { ColumnPages, type PageWitness, type Piece } from "./decode/column-pages.ts";
+import { type Footer, type FooterElement, readFooter } from "./decode/footer.ts";
 import { parquetSchema } from "./parquet-schema.ts";
 
 /** Half-open range of bytes of the object. */
-interface ByteRange {
+export interface ByteRange {
   readonly start: number;
   readonly end: number;
 }
@@ -33,6 +27,7 @@ export type ReadRange = (range: ByteRange) => Promise<Uint8Array>;
 const TAIL_BYTES = 64 * 1024;
 const FOOTER_BYTES_MAX = 256 * 1024 * 1024;
 const TRAILER_BYTES = 8;
+const ZSTD = 6;
 
 export interface RowGroupLayout extends ByteRange {
   /** Where each column's pages lie in the object. */
@@ -46,11 +41,10 @@ export interface RowGroupLayout extends ByteRange {
 }
 
 export interface SegmentLayout {
-  readonly metadata: FileMetaData;
   readonly rowGroups: readonly RowGroupLayout[];
 }
 
-function foreign(key: string, problem: string, cause?: unknown): FirnlineError {
+export function foreign(key: string, problem: string, cause?: unknown): FirnlineError {
   return new FirnlineError({
     code: "E_FORMAT",
     subject: key,
@@ -62,8 +56,15 @@ function foreign(key: string, problem: string, cause?: unknown): FirnlineError {
   });
 }
 
-/** Reads the footer and lays the manifest's chunks over the file's row groups. */
-export async function readLayout(manifest: Manifest, read: ReadRange): Promise<SegmentLayout> {
+/**
+ * Reads the footer and lays the manifest's chunks over the file's row groups. `known`: the object's last bytes, where they
+ * were read before.
+ */
+export async function readLayout(
+  manifest: Manifest,
+  read: ReadRange,
+  known: Uint8Array | null = null,
+): Promise<SegmentLayout> {
   const key = manifest.object.key;
   const bytes = Number(manifest.object.bytes);
   if (bytes < TRAILER_BYTES + 4) throw foreign(key, `${bytes} bytes are too few for a Parquet file`);
@@ -72,7 +73,8 @@ export async function readLayout(manifest: Manifest, read: ReadRange): Promise<S
     if (piece.length === range.end - range.start) return piece;
     throw foreign(key, `of bytes ${range.start} to ${range.end} came ${piece.length}`);
   };
-  let tail = await readWhole({ start: Math.max(0, bytes - TAIL_BYTES), end: bytes });
+  let tail = known ?? (await readWhole({ start: Math.max(0, bytes - TAIL_BYTES), end: bytes }));
+  if (tail.length < TRAILER_BYTES) throw foreign(key, `a tail of ${tail.length} bytes`);
   const trailer = new DataView(tail.buffer, tail.byteOffset + tail.length - TRAILER_BYTES, TRAILER_BYTES);
   if (trailer.getUint32(4, true) !== 0x31524150) throw foreign(key, "it does not end with PAR1");
   const footerBytes = trailer.getUint32(0, true) + TRAILER_BYTES;
@@ -80,78 +82,62 @@ export async function readLayout(manifest: Manifest, read: ReadRange): Promise<S
     throw foreign(key, `a footer of ${footerBytes} bytes`);
   if (footerBytes > tail.length) tail = await readWhole({ start: bytes - footerBytes, end: bytes });
   try {
-    const metadata = parquetMetadata(copyToArrayBuffer(tail.subarray(tail.length - footerBytes)));
-    requireSchema(manifest, metadata);
-    return { metadata, rowGroups: layRowGroups(manifest, metadata, bytes) };
+    const footer = readFooter(tail.subarray(tail.length - footerBytes, tail.length - TRAILER_BYTES));
+    requireSchema(manifest, footer);
+    return { rowGroups: layRowGroups(manifest, footer, bytes) };
   } catch (cause) {
     if (cause instanceof FirnlineError) throw cause;
     throw foreign(key, "its footer cannot be read", cause);
   }
 }
 
-/** hyparquet's text decoder drops a byte order mark in front of a name. */
-const nameAsRead = (name: string): string => name.replace(/^\uFEFF/, "");
-
-/**
- * The physical schema must be the one that the manifest's columns have. The logical types are taken off, and from here
- * on columns go by their number: names that differ for Postgres need not differ for the reader.
- */
-function requireSchema(manifest: Manifest, metadata: FileMetaData): void {
-  const shape = ({ name, type, type_length, repetition_type, num_children }: SchemaElement): string =>
-    JSON.stringify([
-      name,
-      type,
-      type === "FIXED_LEN_BYTE_ARRAY" ? type_length : null,
-      repetition_type,
-      num_children ?? 0,
-    ]);
-  const [root, ...elements] = metadata.schema;
+/** The physical schema must be the one that the manifest's columns have. */
+function requireSchema(manifest: Manifest, { schema }: Footer): void {
+  const [root, ...elements] = schema;
   const [, ...expected] = parquetSchema(manifest.columns);
-  const differs = expected.findIndex((element, at) => {
-    const found = elements[at];
-    return found === undefined || shape(found) !== shape({ ...element, name: nameAsRead(element.name) });
-  });
-  if (differs >= 0 || elements.length !== expected.length || root?.num_children !== elements.length) {
+  const isSame = ({ name, type, type_length: length }: SchemaElement, found?: FooterElement): boolean =>
+    found?.name === name &&
+    found.type === type &&
+    (type !== "FIXED_LEN_BYTE_ARRAY" || found.typeLength === length) &&
+    found.repetition === "OPTIONAL" &&
+    found.children === 0;
+  if (
+    root?.children !== elements.length ||
+    elements.length !== expected.length ||
+    !expected.every((element, at) => isSame(element, elements[at]))
+  ) {
     const found = elements.map(({ name, type }) => `${name} ${type ?? "(nested)"}`).join(", ");
     throw foreign(manifest.object.key, `its columns are ${found}`);
   }
-  for (const [at, element] of elements.entries()) {
-    delete element.converted_type;
-    delete element.logical_type;
-    element.name = String(at);
-  }
 }
 
-function layRowGroups(manifest: Manifest, metadata: FileMetaData, bytes: number): RowGroupLayout[] {
+function layRowGroups(manifest: Manifest, footer: Footer, bytes: number): RowGroupLayout[] {
   const key = manifest.object.key;
-  if (metadata.row_groups.length !== manifest.rowGroups.length) {
-    throw foreign(
-      key,
-      `it has ${metadata.row_groups.length} row groups, expected ${manifest.rowGroups.length}`,
-    );
+  if (footer.rowGroups.length !== manifest.rowGroups.length) {
+    throw foreign(key, `it has ${footer.rowGroups.length} row groups, expected ${manifest.rowGroups.length}`);
   }
   let firstRow = 0;
   let chunkFrom = 0;
   let lastEnd = 4;
-  return metadata.row_groups.map((group, index) => {
+  return footer.rowGroups.map((group, index) => {
     const chunkTo = chunkFrom + (manifest.rowGroups[index] as number);
-    const expected = manifest.chunks.slice(chunkFrom, chunkTo).reduce((sum, chunk) => sum + chunk.rows, 0);
-    const rows = Number(group.num_rows);
-    if (rows !== expected) throw foreign(key, `row group ${index} has ${rows} rows, expected ${expected}`);
+    const rows = manifest.chunks.slice(chunkFrom, chunkTo).reduce((sum, chunk) => sum + chunk.rows, 0);
+    if (group.rows !== rows)
+      throw foreign(key, `row group ${index} has ${group.rows} rows, expected ${rows}`);
     if (group.columns.length !== manifest.columns.length)
       throw foreign(key, `row group ${index} has ${group.columns.length} columns`);
-    const columns = group.columns.map(({ meta_data: column, file_path: path }, at): ByteRange => {
+    const columns = group.columns.map((column, at): ByteRange => {
       const { name } = manifest.columns[at] as Column;
-      if (column?.codec !== "ZSTD" || column.type !== metadata.schema[at + 1]?.type || path !== undefined)
+      if (
+        column.codec !== ZSTD ||
+        column.type !== footer.schema[at + 1]?.type ||
+        column.filePath !== undefined
+      )
         throw foreign(key, `row group ${index}, column ${name} is not ZSTD or of another type`);
-      if (column.path_in_schema.length !== 1 || column.path_in_schema[0] !== nameAsRead(name))
-        throw foreign(
-          key,
-          `row group ${index} has ${column.path_in_schema.join(".")} in the place of ${name}`,
-        );
-      column.path_in_schema = [String(at)];
-      const start = Number(column.dictionary_page_offset ?? column.data_page_offset);
-      const end = start + Number(column.total_compressed_size);
+      if (column.path.length !== 1 || column.path[0] !== name)
+        throw foreign(key, `row group ${index} has ${column.path.join(".")} in the place of ${name}`);
+      const start = column.dictionaryPageOffset ?? column.dataPageOffset ?? -1;
+      const end = start + (column.bytes ?? -1);
       if (!(start >= lastEnd && start < end && end <= bytes))
         throw foreign(key, `row group ${index}, column ${name} lies at ${start}`);
       lastEnd = end;
@@ -168,101 +154,49 @@ function layRowGroups(manifest: Manifest, metadata: FileMetaData, bytes: number)
 /** Decodes the chunks of one row group from its bytes, which are those of `group.start` to `group.end`. */
 export async function decodeRowGroup(
   manifest: Manifest,
-  layout: SegmentLayout,
+  _layout: SegmentLayout,
   group: RowGroupLayout,
   bytes: Uint8Array,
 ): Promise<RawRows[]> {
-  const file: AsyncBuffer = {
-    byteLength: Number(manifest.object.bytes),
-    slice(start, end) {
-      const from = start - group.start;
-      const to = (end ?? group.end) - group.start;
-      if (from < 0 || to > bytes.length)
-        throw foreign(manifest.object.key, `a page lies outside of its row group`);
-      return copyToArrayBuffer(bytes.subarray(from, to));
-    },
-  };
-  const pieces = new Map<string, { rowStart: number; data: ArrayLike<unknown> }[]>();
-  try {
-    for (const { start, end } of group.columns) {
-      checkPages(bytes.subarray(start - group.start, end - group.start), group.rows);
-    }
-    await parquetRead({
-      file,
-      metadata: layout.metadata,
-      rowStart: group.firstRow,
-      rowEnd: group.firstRow + group.rows,
-      utf8: false,
-      compressors: { ZSTD: (input, outputLength) => inflate(input, outputLength) },
-      onChunk({ columnName, columnData, rowStart }) {
-        const known = pieces.get(columnName);
-        const piece = { rowStart, data: columnData };
-        if (known === undefined) pieces.set(columnName, [piece]);
-        else known.push(piece);
-      },
-    });
-    const values = manifest.columns.map(({ name }, at) =>
-      joinPieces(manifest, name, group, pieces.get(String(at))),
+  return decodeColumns(manifest, group, bytes, []);
+}
+
+/** As `decodeRowGroup`; the witnesses, one a column, are shown its pages. */
+export function decodeColumns(
+  manifest: Manifest,
+  group: RowGroupLayout,
+  bytes: Uint8Array,
+  witnesses: readonly PageWitness[],
+): RawRows[] {
+  const chunks = manifest.chunks.slice(group.chunkFrom, group.chunkTo);
+  const columns = manifest.columns.map((column, at) => {
+    const { start, end } = group.columns[at] as ByteRange;
+    const pages = new ColumnPages(column, group.rows, witnesses[at]);
+    return readable(manifest, column, () =>
+      pages.decode(
+        bytes.subarray(start - group.start, end - group.start),
+        chunks.map((chunk) => pieceOf(chunk, at)),
+      ),
     );
-    const chunks = manifest.chunks.slice(group.chunkFrom, group.chunkTo);
-    let from = 0;
-    return chunks.map((chunk) => {
-      const raw = rawChunk(manifest, chunk, values, from);
-      from += chunk.rows;
-      return raw;
-    });
+  });
+  return chunks.map(({ rows }, index) => ({
+    rows,
+    columns: columns.map((column) => column[index] as RawColumn),
+  }));
+}
+
+/** A chunk as the decoder of one column wants it. */
+export function pieceOf({ rows, exceptions }: ManifestChunk, column: number): Piece {
+  return { rows, exceptions: exceptions.filter((exception) => exception.column === column) };
+}
+
+/** Whatever is wrong with pages is `E_FORMAT` of the object. */
+export function readable<T>(manifest: Manifest, column: Column, decode: () => T): T {
+  try {
+    return decode();
   } catch (cause) {
     if (cause instanceof FirnlineError) throw cause;
-    throw foreign(manifest.object.key, `a row group cannot be decoded (${(cause as Error).message})`, cause);
+    const problem = `column ${column.name} cannot be decoded (${(cause as Error).message})`;
+    throw foreign(manifest.object.key, problem, cause);
   }
-}
-
-function rawChunk(
-  manifest: Manifest,
-  chunk: ManifestChunk,
-  values: readonly ArrayLike<unknown>[],
-  from: number,
-): RawRows {
-  return {
-    rows: chunk.rows,
-    columns: manifest.columns.map((column, index) =>
-      decodeColumn(
-        column,
-        values[index] as ArrayLike<unknown>,
-        from,
-        from + chunk.rows,
-        chunk.exceptions.filter((exception) => exception.column === index),
-      ),
-    ),
-  };
-}
-
-/** One array of the row group's values: the reader gives a column in pieces, one or more a page. */
-function joinPieces(
-  manifest: Manifest,
-  name: string,
-  group: RowGroupLayout,
-  pieces: { rowStart: number; data: ArrayLike<unknown> }[] | undefined,
-): ArrayLike<unknown> {
-  const sorted = (pieces ?? []).sort((left, right) => left.rowStart - right.rowStart);
-  let joined: ArrayLike<unknown> = sorted[0]?.data ?? [];
-  if (sorted.length > 1) {
-    const all: unknown[] = [];
-    for (const { rowStart, data } of sorted) {
-      if (rowStart !== group.firstRow + all.length)
-        throw foreign(manifest.object.key, `column ${name} has a gap`);
-      for (let index = 0; index < data.length; index += 1) all.push(data[index]);
-    }
-    joined = all;
-  }
-  if (joined.length !== group.rows) {
-    throw foreign(manifest.object.key, `column ${name} has ${joined.length} values for ${group.rows} rows`);
-  }
-  return joined;
-}
-
-function copyToArrayBuffer(bytes: Uint8Array): ArrayBuffer {
-  const copy = new ArrayBuffer(bytes.length);
-  new Uint8Array(copy).set(bytes);
-  return copy;
 }

@@ -4,9 +4,9 @@
  * does no harm.
  */
 import pg from "pg";
-import { to as copyTo } from "pg-copy-streams";
 import { FirnlineError } from "../errors.ts";
 import { CheckedOut, lostCommit, rollback } from "./checked-out.ts";
+import { CopyOut, type CopyTaker } from "./copy-out.ts";
 import { databaseError } from "./errors.ts";
 
 export interface DatabaseOptions {
@@ -98,52 +98,30 @@ export class Transaction {
   }
 
   /**
-   * The bytes of a `COPY ... TO STDOUT`. The connection is destroyed when the server falls silent, and when the caller
-   * stops early: there is no way back to a usable session in the middle of a COPY.
+   * A `COPY ... TO STDOUT`, whose bytes go to `take`; yields whenever that has something ready. The connection is destroyed
+   * when the server falls silent, and when the caller stops early: there is no way back to a usable session in the middle of
+   * a COPY.
    */
-  async *copy(text: string, op: string): AsyncGenerator<Uint8Array, void, undefined> {
-    const stream = this.#client.query(copyTo(text));
-    const answered = commandAnswered(stream);
+  async *copy(text: string, op: string, take: CopyTaker): AsyncGenerator<void, void, undefined> {
+    const rows = this.#client.query(new CopyOut(text, take) as CopyOut & pg.Submittable);
     let finished = false;
     const destroy = (): void => {
       (
         this.#client as unknown as { connection: { stream: { destroy(error?: Error): void } } }
       ).connection.stream.destroy(new Error(`${op}: the server was silent for ${this.#copySilenceMs} ms`));
     };
-    let watchdog = setTimeout(destroy, this.#copySilenceMs);
     try {
-      for await (const piece of stream as AsyncIterable<Uint8Array>) {
-        clearTimeout(watchdog);
-        yield piece;
-        watchdog = setTimeout(destroy, this.#copySilenceMs);
-      }
+      while (await rows.next(this.#copySilenceMs, destroy)) yield;
       // The rows end before the command does: a constraint that refuses a DELETE speaks up only now.
-      await answered;
+      await rows.answered;
       finished = true;
     } catch (error) {
       finished = true;
       throw databaseError(error, op);
     } finally {
-      clearTimeout(watchdog);
       if (!finished) destroy();
     }
   }
-}
-
-/** Resolves when the server is ready for the next statement, rejects with an error that comes after the rows. */
-function commandAnswered(stream: ReturnType<typeof copyTo>): Promise<void> {
-  const query = stream as unknown as { handleError(error: Error): void; handleReadyForQuery(): void };
-  const handleError = query.handleError.bind(stream);
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  // Whoever stops early never waits for it.
-  promise.catch(() => {});
-  stream.on("error", reject);
-  query.handleError = (error) => {
-    reject(error);
-    if (!stream.readableEnded) handleError(error);
-  };
-  query.handleReadyForQuery = resolve;
-  return promise;
 }
 
 export class Database implements AsyncDisposable {

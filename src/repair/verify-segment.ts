@@ -84,7 +84,11 @@ async function lookAtObject<Tx>(
   if (head.access.state !== "readable") return { isUnverified: true, findings: locks };
   const keys = new KeyCheck(environment, options, manifest);
   const verdict = await verifyObject(
-    { ...options, onChunk: async (chunk, rows) => await keys.look(chunk, rows) },
+    {
+      ...options,
+      decodeGroup: environment.decodeGroup,
+      onChunk: async (chunk, rows) => await keys.look(chunk, rows),
+    },
     locator,
     manifest,
   );

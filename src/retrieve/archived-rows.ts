@@ -1,10 +1,15 @@
 /** The rows of one archived segment, verified, in the columns of the answer. */
-import { readChunkGroups, readManifest, type SegmentReader } from "../archived/read-chunks.ts";
-import type { ReadableSegment } from "../catalog/port.ts";
+import { readChunkGroups, type SegmentReader } from "../archived/read-chunks.ts";
+import type { ReadableSegment, SegmentRecord } from "../catalog/port.ts";
 import type { RawRows } from "../rows/copy-binary.ts";
 import { type DayUtc, parseDay } from "../rows/day.ts";
 import type { Manifest, ManifestChunk } from "../segment/manifest.ts";
+import { ahead } from "./ahead.ts";
+import type { PreparedFilter } from "./filters.ts";
+import { mayHoldTimes, soughtFields } from "./sought-fields.ts";
+import { chunksWorthReading, openIndex, readSought } from "./sought-rows.ts";
 import { intoUnited, type UnitedColumns } from "./united-columns.ts";
+import type { TimeLimits } from "./wanted-rows.ts";
 
 /** The days that are asked for, both included. */
 export interface WantedDays {
@@ -12,42 +17,75 @@ export interface WantedDays {
   readonly dayTo: DayUtc;
 }
 
+/** What is asked for; a segment's chunks are read as far as they can have it. */
+export interface Wanted {
+  readonly days: WantedDays;
+  readonly times: TimeLimits;
+  readonly filters: readonly PreparedFilter[];
+}
+
 /**
- * Rows of the segment's pruned chunks of these days, in one or more sequences that are each in order. The others are still
- * hot and are read from there. Digests are of the archived bytes, so a value is widened after they were verified.
+ * Rows of the segment's pruned chunks, in one or more sequences that are each in order: all that are wanted, and others
+ * of the same chunks. Chunks that are not pruned are still hot and are read from there. Digests are of the archived
+ * bytes, so a value is widened after they were verified.
  *
  * A packed segment holds chunks of several segments and tables, and their ranges may overlap: rows of a day that came late,
  * or from another leaf.
  */
 export async function readArchived(
   reader: SegmentReader,
+  manifest: Manifest,
   segment: ReadableSegment,
   united: UnitedColumns,
-  days: WantedDays | null = null,
+  wanted: Wanted | null = null,
 ): Promise<AsyncIterable<RawRows>[]> {
-  const manifest = await readManifest(reader, segment.record);
-  const pruned = segment.prunedChunks === null ? null : new Set(segment.prunedChunks);
-  const wanted = [...manifest.chunks.keys()].filter(
-    (chunk) => (pruned === null || pruned.has(chunk)) && isOn(manifest.chunks[chunk] as ManifestChunk, days),
+  const { record, prunedChunks } = segment;
+  const pruned = prunedChunks === null ? null : new Set(prunedChunks);
+  const chunks = [...manifest.chunks.keys()].filter(
+    (chunk) =>
+      (pruned === null || pruned.has(chunk)) && isWanted(manifest.chunks[chunk] as ManifestChunk, wanted),
   );
-  return sequences(manifest, wanted).map((chunks) => readSequence(reader, segment, manifest, united, chunks));
+  const sought = soughtFields(manifest.columns, united, wanted?.filters ?? []);
+  if (sought === null || chunks.length === 0) return [];
+  const proved = sought.length === 0 ? null : await openIndex(reader, record, manifest);
+  const intoAnswer = intoUnited(manifest.columns, united);
+  if (proved === null) {
+    // Of whole row groups only those of one segment are read ahead: with filters several segments are opened at once.
+    const begin = wanted?.filters.length === 0 ? ahead<RawRows> : (rows: AsyncIterable<RawRows>) => rows;
+    return sequences(manifest, chunks).map((own) =>
+      begin(readAll(reader, record, manifest, own, intoAnswer)),
+    );
+  }
+  return sequences(manifest, chunksWorthReading(proved, chunks, sought)).map((own) =>
+    ahead(mapRows(readSought(reader, proved, own, sought), ({ rows }) => intoAnswer(rows))),
+  );
 }
 
-async function* readSequence(
+async function* readAll(
   reader: SegmentReader,
-  { record }: ReadableSegment,
+  record: SegmentRecord,
   manifest: Manifest,
-  united: UnitedColumns,
   chunks: ReadonlySet<number>,
+  intoAnswer: (rows: RawRows) => RawRows,
 ): AsyncGenerator<RawRows, void, undefined> {
-  const intoAnswer = intoUnited(manifest.columns, united);
   for await (const group of readChunkGroups(reader, record, manifest, (chunk) => chunks.has(chunk))) {
     for (const { rows } of group) yield intoAnswer(rows);
   }
 }
 
-function isOn({ day }: ManifestChunk, days: WantedDays | null): boolean {
-  return days === null || (parseDay(day) >= days.dayFrom && parseDay(day) <= days.dayTo);
+export async function* mapRows<T>(
+  items: AsyncIterable<T>,
+  map: (item: T) => RawRows,
+): AsyncGenerator<RawRows, void, undefined> {
+  for await (const item of items) yield map(item);
+}
+
+function isWanted(chunk: ManifestChunk, wanted: Wanted | null): boolean {
+  return wanted === null || (isOn(chunk, wanted.days) && mayHoldTimes(chunk, wanted.times));
+}
+
+function isOn({ day }: ManifestChunk, { dayFrom, dayTo }: WantedDays): boolean {
+  return parseDay(day) >= dayFrom && parseDay(day) <= dayTo;
 }
 
 /**

@@ -1,6 +1,8 @@
 /**
  * The evidence of an answer: what it was made of, so that somebody who trusts nobody can check it. Every archived chunk
- * that was used hashed to its manifest; the manifest hashes to what is named here; and the journal names the manifest.
+ * that was used hashed to its manifest; the manifest hashes to what is named here; and the journal names the manifest. A
+ * chunk that cannot have a row of the answer may have been left out: by its manifest, by its object's index, whose hash
+ * the manifest has, or by its own columns, which hashed to the manifest.
  */
 import { objectLocator, manifestLocator } from "../archive/locators.ts";
 import type { PipelineRecord, ReadableSegment } from "../catalog/port.ts";

@@ -11,10 +11,18 @@ import { decodeNumeric, numericToText } from "../rows/numeric.ts";
 import { isBlankPadded, TYPE_OF_KIND } from "../rows/united-type.ts";
 import { withoutBlanks } from "../rows/widen-field.ts";
 import type { Filter } from "./request.ts";
-import type { RowCursor } from "./row-cursor.ts";
+import type { IndexedColumn, IndexedRows } from "./indexed-rows.ts";
 import type { UnitedColumns } from "./united-columns.ts";
 
-export type PreparedFilter = (row: RowCursor) => boolean;
+export interface PreparedFilter {
+  /** Number of the column in the answer. */
+  readonly column: number;
+  /** The field that a row must have; null where rows with other bytes may have the value too. */
+  readonly field: Uint8Array | null;
+  /** Whether a row of a chunk, in the answer's columns, has the value. */
+  matches(rows: IndexedRows, row: number): boolean;
+}
+
 type Equality = (field: Uint8Array, wanted: Uint8Array) => boolean;
 /** Where a value is read and types are looked up. */
 type Reader = Pick<Hot<never>, "encodeValue" | "baseType">;
@@ -50,7 +58,14 @@ export async function prepareFilters(
     const declared = united.declared[index] as readonly string[];
     const equals = await equalityOf(hot, column, declared);
     const wanted = await readWanted(hot, column, declared, united.isCurrent, value);
-    filters.push((row) => !row.isNull(index) && equals(row.field(index), wanted));
+    const isBytes = equals === bytesEqual;
+    filters.push({
+      column: index,
+      field: isBytes ? wanted : null,
+      matches: isBytes
+        ? (rows, row) => hasBytes(rows.column(index), row, wanted)
+        : (rows, row) => !rows.isNull(index, row) && equals(rows.field(index, row), wanted),
+    });
   }
   return filters;
 }
@@ -125,6 +140,16 @@ function exactOrRefused(column: string, declared: readonly string[]): Equality {
 }
 
 const ignoringBlanks: Equality = (field, wanted) => bytesEqual(withoutBlanks(field), withoutBlanks(wanted));
+
+/** `bytesEqual` without a view of the field; NULL has length -1. */
+function hasBytes({ bytes, starts, lengths }: IndexedColumn, row: number, wanted: Uint8Array): boolean {
+  if (lengths[row] !== wanted.length) return false;
+  const start = starts[row] as number;
+  for (let at = 0; at < wanted.length; at += 1) {
+    if (bytes[start + at] !== wanted[at]) return false;
+  }
+  return true;
+}
 
 const viewOf = (field: Uint8Array): DataView =>
   new DataView(field.buffer, field.byteOffset, field.byteLength);

@@ -14,6 +14,8 @@ export class OutputFile implements AsyncDisposable {
   readonly #encoder = new TextEncoder();
   #hash: Sha256;
   #buffer = "";
+  /** The piece that is on its way to the disk; the next one is made meanwhile. */
+  #writing: Promise<void> = Promise.resolve();
   #open = true;
   #published = false;
   bytes = 0n;
@@ -47,7 +49,10 @@ export class OutputFile implements AsyncDisposable {
     }
   }
 
-  /** A text goes out as UTF-8, and with others in one piece. */
+  /**
+   * A text goes out as UTF-8, and with others in one piece. Resolves when bytes are on their way and those before are
+   * written, so that a writer needs two buffers.
+   */
   async write(piece: string | Uint8Array): Promise<void> {
     if (typeof piece === "string") {
       this.#buffer += piece;
@@ -61,6 +66,7 @@ export class OutputFile implements AsyncDisposable {
   /** Makes its bytes durable, still under the temporary name. Returns their SHA-256. */
   async finish(): Promise<string> {
     await this.#flush();
+    await this.#writing;
     await this.#file.sync();
     await this.#close();
     return toHex(this.#hash.digest());
@@ -81,8 +87,10 @@ export class OutputFile implements AsyncDisposable {
   }
 
   async #close(): Promise<void> {
-    if (this.#open) await this.#file.close();
+    if (!this.#open) return;
     this.#open = false;
+    await this.#writing.catch(() => {});
+    await this.#file.close();
   }
 
   async #flush(): Promise<void> {
@@ -93,8 +101,15 @@ export class OutputFile implements AsyncDisposable {
   }
 
   async #put(piece: Uint8Array): Promise<void> {
+    await this.#writing;
+    this.#writing = this.#append(piece);
+    // Whoever waits for it is told; until then nobody may be.
+    this.#writing.catch(() => {});
     this.#hash = this.#hash.update(piece);
     this.bytes += BigInt(piece.length);
+  }
+
+  async #append(piece: Uint8Array): Promise<void> {
     try {
       await this.#file.writeFile(piece);
     } catch (cause) {

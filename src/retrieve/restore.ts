@@ -51,10 +51,13 @@ export class Restorer {
 
   /**
    * When it resolves, all of these could be read a moment ago. Throws `E_INPUT` where nobody agreed to the cost, `E_COLD`
-   * where it takes too long.
+   * where it takes too long. `signal` ends the waiting of this one caller.
    */
-  async makeReadable(segments: readonly ReadableSegment[]): Promise<void> {
-    const { clock, signal } = this.#options;
+  async makeReadable(
+    segments: readonly ReadableSegment[],
+    signal: AbortSignal = this.#options.signal,
+  ): Promise<void> {
+    const { clock } = this.#options;
     const startedMs = clock.monotonicMs();
     for (;;) {
       checkpoint(signal);
@@ -65,14 +68,14 @@ export class Restorer {
       for (const segment of mine) this.#asked.set(segment, this.#askedOf(segment) + 1);
       for (const { segment } of waiting) this.#restored.add(segment.record.segment);
       if (waiting.length === 0) return;
-      await this.#wait(waiting, startedMs);
+      await this.#wait(waiting, startedMs, signal);
       // All came; those that were there before may have gone meanwhile.
     }
   }
 
   /** Until all of these are readable, or one of them needs to be asked for again. */
-  async #wait(looks: readonly CopyLook[], startedMs: number): Promise<void> {
-    const { clock, report, signal } = this.#options;
+  async #wait(looks: readonly CopyLook[], startedMs: number, signal: AbortSignal): Promise<void> {
+    const { clock, report } = this.#options;
     const subject = `${looks.length} cold segments`;
     const pollMsMax = Math.max(POLL_MS_MAX, (looks.length / HEADS_PER_MINUTE) * 60_000);
     let waiting = looks;

@@ -21,10 +21,12 @@ import {
   POSTGRES_EPOCH_MICROS,
 } from "../rows/day.ts";
 import { checkpoint, type Environment, timestamp } from "../environment.ts";
-import { readArchived, type WantedDays } from "./archived-rows.ts";
+import { OpenedAhead } from "./ahead.ts";
+import { mapRows, readArchived, type WantedDays } from "./archived-rows.ts";
 import { evidenceText } from "./evidence.ts";
 import { type AnswerFormat, newAnswerWriter } from "./formats/answer-format.ts";
-import { type LazySource, type MergeCounts, mergeRows } from "./merge.ts";
+import { KeptManifests } from "./kept-manifests.ts";
+import { type MergeCounts, mergeRows } from "./merge.ts";
 import { OutputFile } from "./output-file.ts";
 import { patientArchive } from "./patient-archive.ts";
 import type { RangeRestore } from "./rehydrate.ts";
@@ -35,6 +37,7 @@ import { RowCursor } from "./row-cursor.ts";
 import { Spool } from "./spool.ts";
 import { takeSnapshot } from "./take-snapshot.ts";
 import { intoUnited } from "./united-columns.ts";
+import { wantedRows } from "./wanted-rows.ts";
 
 export interface RetrieveOptions extends RangeRestore {
   readonly out: string;
@@ -54,6 +57,7 @@ export interface RetrieveResult {
   readonly rowsFrom: { readonly hot: bigint; readonly warm: bigint; readonly cold: bigint };
   readonly segments: readonly string[];
   readonly restored: number;
+  /** Of rows that were asked for: identical ones from two places, given out once; and those of one key that differ. */
   readonly collapsed: bigint;
   readonly conflicting: bigint;
   /** Rows of the range's days that expired by the policy before: no answer has them any more. */
@@ -65,6 +69,8 @@ export interface RetrieveResult {
 }
 
 const REPORT_EVERY = 10_000n;
+/** Segments that are looked into while the one before is given out, where there are filters. */
+const FILTERED_AHEAD = 6;
 
 export async function retrieveRange<Tx>(
   environment: Environment<Tx>,
@@ -120,42 +126,56 @@ async function answer<Tx>(
   retrieval: string,
   out: OutputFile,
 ): Promise<{ result: Omit<RetrieveResult, "expired">; segments: readonly ReadableSegment[] }> {
-  const { archive, newHash, policy } = environment;
+  const { archive, decodeGroup, newHash, policy } = environment;
   const { pipeline } = policy;
   const { request, signal } = options;
   await using spool = await Spool.open(options.temporary, newHash, source.columns.length);
   const limits = await environment.hot.timeLimits(source, request);
   const { prices, requestedBy, terms } = options;
   const restorer = new Restorer({ ...environment, pipeline, requestedBy, retrieval, prices, terms, signal });
+  const manifests = new KeptManifests({ archive, newHash, pipeline, signal });
   const { segments, united, filters } = await takeSnapshot(environment, {
     source,
     request,
     restorer,
     retrieval,
     spool,
+    manifests,
     signal,
   });
   const tierOf = new Map(
     segments.map(({ record }) => [record.segment, record.state === "cold" ? "cold" : "warm"] as const),
   );
-  const patient = patientArchive(archive, async (object) => {
+  const patient = patientArchive(archive, async (object, waiting) => {
     const cold = segments.find(({ record }) => objectLocator(pipeline, record).key === object.key);
     // The copies of what is still to be read may have ended with this one.
     const rest = segments.filter(({ record }) => record.dayTo >= (cold?.record.dayFrom ?? record.dayTo));
-    await restorer.makeReadable(rest);
+    await restorer.makeReadable(rest, waiting);
   });
-  const readOptions = { archive: patient, newHash, pipeline, signal };
-  const sources: LazySource[] = segments.map((segment) => ({
-    notBefore: notBefore(source, segment.record.dayFrom),
-    open: async () => {
-      const parts = await readArchived(readOptions, segment, united, wantedDays(request));
-      return parts.map((rows) => new RowCursor(segment.record.segment, united, rows));
-    },
-  }));
+  const isWanted = wantedRows(united.timeColumn, limits, filters);
+  const wanted = { days: wantedDays(request), times: limits, filters };
+  await using archived = new OpenedAhead(
+    segments.map((segment) => ({
+      notBefore: notBefore(source, segment.record.dayFrom),
+      open: async (opened) => {
+        const reader = { archive: patient, newHash, decodeGroup, pipeline, signal: opened };
+        const manifest = await manifests.take(segment.record);
+        const parts = await readArchived(reader, manifest, segment, united, wanted);
+        return parts.map((rows) => new RowCursor(segment.record.segment, united, rows, isWanted));
+      },
+    })),
+    // What a filter leaves of a segment is small, and its requests are what takes the time.
+    filters.length > 0 ? FILTERED_AHEAD : 1,
+    signal,
+  );
+  const sources = [...archived.sources];
   // Without a row the table need not have columns that can be united with the archived ones.
   if (spool.rows > 0n) {
     const hotRows = (): AsyncGenerator<RawRows> => mapRows(spool.read(), intoUnited(source.columns, united));
-    sources.push({ notBefore: limits.from, open: async () => [new RowCursor("hot", united, hotRows())] });
+    sources.push({
+      notBefore: limits.from,
+      open: async () => [new RowCursor("hot", united, hotRows(), isWanted)],
+    });
   }
 
   const counts: MergeCounts = { collapsed: 0n, conflicting: 0n };
@@ -165,17 +185,22 @@ async function answer<Tx>(
     "firnline.retrieval": retrieval,
   });
   let rows = 0n;
+  let reported = 0n;
   await out.write(writer.header());
-  for await (const row of mergeRows(sources, counts)) {
-    const time = row.time();
-    if (time < limits.from || time >= limits.to) continue;
-    if (!filters.every((filter) => filter(row))) continue;
-    await out.write(await writer.row(row));
-    rowsFrom[row.origin === "hot" ? "hot" : (tierOf.get(row.origin) ?? "warm")] += 1n;
-    rows += 1n;
-    if (rows % REPORT_EVERY === 0n) {
-      checkpoint(signal);
-      environment.report({ stage: "read", subject: options.out, rows, bytes: out.bytes });
+  for await (const runs of mergeRows(sources, counts)) {
+    for (const run of runs) {
+      for (let row = run.from; row < run.to;) {
+        row = writer.take(run.rows, row, run.to);
+        if (writer.isFull) await out.write(await writer.piece());
+      }
+      const count = BigInt(run.to - run.from);
+      rowsFrom[run.origin === "hot" ? "hot" : (tierOf.get(run.origin) ?? "warm")] += count;
+      rows += count;
+      if (rows - reported >= REPORT_EVERY) {
+        reported = rows;
+        checkpoint(signal);
+        environment.report({ stage: "read", subject: options.out, rows, bytes: out.bytes });
+      }
     }
   }
   checkpoint(signal);
@@ -196,13 +221,6 @@ async function answer<Tx>(
     evidence: `${options.out}.evidence.json`,
   };
   return { result, segments };
-}
-
-async function* mapRows(
-  chunks: AsyncIterable<RawRows>,
-  map: (rows: RawRows) => RawRows,
-): AsyncGenerator<RawRows, void, undefined> {
-  for await (const rows of chunks) yield map(rows);
 }
 
 function wantedDays({ from, to }: RetrieveOptions["request"]): WantedDays {

@@ -1,59 +1,77 @@
 /**
  * A cursor over chunks of raw rows in (time, key) order; the merge looks at its current row. All cursors of a merge have
- * the same columns, those of the answer (`united-columns.ts`).
+ * the same columns, those of the answer (`united-columns.ts`). Rows that nobody asked for are passed over here, before
+ * the merge: what it counts does not depend on which chunks of other rows had to be read.
  */
-import { FirnlineError } from "../errors.ts";
-import { type FieldIndex, indexFields, type RawRows } from "../rows/copy-binary.ts";
-import type { Column } from "../rows/column.ts";
-import { compareFields } from "../rows/key-range.ts";
+import type { RawRows } from "../rows/copy-binary.ts";
 import type { OrderColumns } from "../rows/row-order.ts";
+import { compareRows, compareTimes, IndexedRows, sameContent } from "./indexed-rows.ts";
+
+/** The first row from `from` on that is wanted, and the end of the wanted rows that follow it; null at the chunk's end. */
+export type WantedRows = (
+  rows: IndexedRows,
+  from: number,
+) => { readonly from: number; readonly to: number } | null;
+
+const everyRow: WantedRows = ({ count }, from) => (from < count ? { from, to: count } : null);
 
 export class RowCursor implements AsyncDisposable {
   /** Where the rows come from, for evidence: `hot`, or a segment's id. */
   readonly origin: string;
   readonly #order: OrderColumns;
   readonly #chunks: AsyncIterator<RawRows>;
-  #rows: RawRows | null = null;
-  #fields: FieldIndex[] = [];
+  readonly #wanted: WantedRows;
+  #rows: IndexedRows = new IndexedRows({ rows: 0, columns: [] });
   #row = 0;
+  #end = 0;
 
-  constructor(origin: string, order: OrderColumns, chunks: AsyncIterable<RawRows>) {
+  constructor(
+    origin: string,
+    order: OrderColumns,
+    chunks: AsyncIterable<RawRows>,
+    wanted: WantedRows = everyRow,
+  ) {
     this.origin = origin;
     this.#order = order;
     this.#chunks = chunks[Symbol.asyncIterator]();
+    this.#wanted = wanted;
   }
 
-  /** Moves to the next row; false at the end. */
-  async next(): Promise<boolean> {
-    this.#row += 1;
-    while (this.#rows === null || this.#row >= this.#rows.rows) {
+  /** The chunk of the current row. */
+  get rows(): IndexedRows {
+    return this.#rows;
+  }
+
+  /** The current row's number in its chunk. */
+  get row(): number {
+    return this.#row;
+  }
+
+  /** The current row and those up to here are wanted and at hand; equal to `row` when `load` is due. */
+  get end(): number {
+    return this.#end;
+  }
+
+  /** Goes on at this row, which is at most `end`. False when what follows must be awaited with `load`. */
+  moveTo(row: number): boolean {
+    this.#row = row;
+    return row < this.#end || this.#find(row);
+  }
+
+  /** Takes the next chunk that has a wanted row; false at the end. */
+  async load(): Promise<boolean> {
+    for (;;) {
       const result = await this.#chunks.next();
       if (result.done === true) return false;
-      const rows = result.value;
-      this.#rows = rows;
-      this.#fields = rows.columns.map((column) => indexFields(column, rows.rows));
-      this.#row = 0;
+      this.#rows = new IndexedRows(result.value);
+      if (this.#find(0)) return true;
     }
-    return true;
-  }
-
-  /** True for NULL. */
-  isNull(column: number): boolean {
-    return (this.#fields[column]?.lengths[this.#row] as number) < 0;
-  }
-
-  /** The bytes of a field that is not NULL; valid until the cursor moves. */
-  field(column: number): Uint8Array {
-    const fields = this.#fields[column] as FieldIndex;
-    const start = fields.starts[this.#row] as number;
-    return this.#raw(column).subarray(start, start + Math.max(0, fields.lengths[this.#row] as number));
   }
 
   /** The time column's value, in microseconds since 2000. */
   time(): bigint {
-    const bytes = this.#raw(this.#order.timeColumn);
-    const start = this.#fields[this.#order.timeColumn]?.starts[this.#row] as number;
-    return new DataView(bytes.buffer, bytes.byteOffset + start, 8).getBigInt64(0);
+    const { view, starts } = this.#rows.column(this.#order.timeColumn);
+    return view.getBigInt64(starts[this.#row] as number);
   }
 
   /** Whether two rows of one key are the same row. Without a key there is nothing to tell it by. */
@@ -63,47 +81,39 @@ export class RowCursor implements AsyncDisposable {
 
   /** Order by (time, key). */
   compare(other: RowCursor): number {
-    for (const column of [this.#order.timeColumn, ...this.#order.keyColumns]) {
-      const { kind } = this.#order.columns[column] as Column;
-      const difference = compareFields(kind, this.#place(column), other.#place(column));
-      if (difference !== 0) return difference;
-    }
-    return 0;
+    return compareRows(this.#order, this.#rows, this.#row, other.#rows, other.#row);
   }
 
   /** Whether every field of the two current rows is the same, byte for byte. */
   sameContent(other: RowCursor): boolean {
-    for (const column of this.#order.columns.keys()) {
-      const [left, right] = [this.#place(column), other.#place(column)];
-      if (left.length !== right.length) return false;
-      for (let at = 0; at < left.length; at += 1) {
-        if (left.bytes[left.start + at] !== right.bytes[right.start + at]) return false;
-      }
+    return sameContent(this.#rows, this.#row, other.#rows, other.#row);
+  }
+
+  /**
+   * The end of the rows at hand that come before `other`'s current row and before `time` (8 bytes, big-endian, as in a
+   * field); null stands for no bound. The current row is taken to be one of them. Row by row, so that nothing hangs on
+   * the order of rows within a chunk.
+   */
+  runEnd(other: RowCursor | null, time: DataView | null): number {
+    if (other === null && time === null) return this.#end;
+    const { view, starts } = this.#rows.column(this.#order.timeColumn);
+    let to = this.#row + 1;
+    for (; to < this.#end; to += 1) {
+      if (time !== null && compareTimes(view, starts[to] as number, time, 0) >= 0) break;
+      if (other !== null && compareRows(this.#order, this.#rows, to, other.#rows, other.#row) >= 0) break;
     }
-    return true;
+    return to;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#chunks.return?.();
   }
 
-  #raw(column: number): Uint8Array {
-    const bytes = this.#rows?.columns[column];
-    if (bytes !== undefined) return bytes;
-    throw new FirnlineError({
-      code: "E_INTERNAL",
-      subject: this.origin,
-      problem: `there is no column ${column} at the cursor`,
-      hint: "Please report it with the output of --debug",
-    });
-  }
-
-  #place(column: number): { bytes: Uint8Array; start: number; length: number } {
-    const fields = this.#fields[column] as FieldIndex;
-    return {
-      bytes: this.#raw(column),
-      start: fields.starts[this.#row] as number,
-      length: fields.lengths[this.#row] as number,
-    };
+  #find(from: number): boolean {
+    const found = this.#wanted(this.#rows, from);
+    if (found === null) return false;
+    this.#row = found.from;
+    this.#end = found.to;
+    return true;
   }
 }

@@ -1,18 +1,21 @@
 /**
  * Which columns the segments of a range have. That must be known before the answer's first row, so every manifest is
- * read twice: here for its columns, of which each distinct list is kept once (ten years of daily segments have a handful),
- * and again when its rows are due. Manifests are never cold, so this comes before a restore is paid for.
+ * looked at here for its columns, of which each distinct list is kept once (ten years of daily segments have a handful),
+ * and again when its rows are due (`kept-manifests.ts`). Manifests are never cold, so this comes before a restore is paid
+ * for.
  */
-import { readManifest, type SegmentReader } from "../archived/read-chunks.ts";
 import type { ReadableSegment } from "../catalog/port.ts";
 import { checkpoint, type Progress } from "../environment.ts";
 import { invariant } from "../errors.ts";
 import { formatDay } from "../rows/day.ts";
+import type { KeptManifests } from "./kept-manifests.ts";
 import type { ArchivedColumns } from "./united-columns.ts";
 
 type ColumnList = Pick<ArchivedColumns, "columns" | "time" | "key">;
 
-export interface SegmentColumnsOptions extends SegmentReader {
+export interface SegmentColumnsOptions {
+  readonly manifests: Pick<KeptManifests, "look">;
+  readonly signal: AbortSignal;
   /** Of the table's definition now; see `SourceTable`. */
   readonly fingerprint: string;
   readonly report: (progress: Progress) => void;
@@ -85,7 +88,7 @@ export class SegmentColumns {
   }
 
   async #add(segment: ReadableSegment): Promise<void> {
-    const { columns, fingerprint, key, time } = await readManifest(this.#options, segment.record);
+    const { columns, fingerprint, key, time } = await this.#options.manifests.look(segment.record);
     const list: ColumnList = { columns, key, time: time.column };
     // The number of an attribute changes with a restore of the table, and says nothing here.
     const text = JSON.stringify([list.time, key, columns.map((column) => ({ ...column, attnum: 0 }))]);

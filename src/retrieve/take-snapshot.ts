@@ -10,6 +10,7 @@ import { checkpoint, type Environment } from "../environment.ts";
 import type { SourceTable } from "../hot/port.ts";
 import { dayOf, type EpochMicros } from "../rows/day.ts";
 import { type PreparedFilter, prepareFilters } from "./filters.ts";
+import type { KeptManifests } from "./kept-manifests.ts";
 import type { RangeRequest } from "./request.ts";
 import type { Restorer } from "./restore.ts";
 import { requireCompared } from "./retrievable.ts";
@@ -27,6 +28,7 @@ export interface SnapshotRequest {
   readonly restorer: Restorer;
   /** Takes the hot rows, in the table's own columns. */
   readonly spool: Spool;
+  readonly manifests: KeptManifests;
   readonly signal: AbortSignal;
 }
 
@@ -39,14 +41,14 @@ export interface Snapshot {
 
 export async function takeSnapshot<Tx>(
   environment: Environment<Tx>,
-  { source, request, restorer, retrieval, spool, signal }: SnapshotRequest,
+  { source, request, restorer, retrieval, spool, manifests, signal }: SnapshotRequest,
 ): Promise<Snapshot> {
-  const { archive, catalog, hot, newHash, policy, report } = environment;
+  const { catalog, hot, policy, report } = environment;
   const { pipeline } = policy;
   const dayFrom = dayOf(request.from);
   const dayTo = dayOf((request.to - 1n) as EpochMicros);
   const { fingerprint } = source;
-  const columns = new SegmentColumns({ archive, newHash, pipeline, fingerprint, report, signal });
+  const columns = new SegmentColumns({ manifests, fingerprint, report, signal });
   const unite = async (
     segments: readonly ReadableSegment[],
   ): Promise<Pick<Snapshot, "united" | "filters">> => {

@@ -6,6 +6,8 @@ export interface ReadBack {
   readonly sha256: string;
   /** For each chunk in order: rows and column digests, recomputed from the decoded values. */
   readonly chunks: readonly { readonly rows: number; readonly digests: readonly string[] }[];
+  /** What the indexes say wrongly of the values: a reader that prunes by them would lose rows (I8). */
+  readonly indexProblem: string | null;
 }
 
 export type SealVerdict =
@@ -18,6 +20,7 @@ export function sealVerdict(manifest: Manifest, found: ReadBack): SealVerdict {
   if (found.bytes.toString() !== manifest.object.bytes) {
     return differs(`the object has ${found.bytes} bytes, ${manifest.object.bytes} were written`);
   }
+  if (found.indexProblem !== null) return differs(found.indexProblem);
   if (found.sha256 !== manifest.object.sha256) {
     return differs(`the object's SHA-256 is ${found.sha256}, ${manifest.object.sha256} was written`);
   }

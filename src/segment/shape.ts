@@ -7,7 +7,10 @@ import { canonicalBytes, type Json } from "./canonical-json.ts";
 import type { NewSha256 } from "./digest.ts";
 import type { Manifest } from "./manifest.ts";
 
-/** Lower-case hex of a SHA-256; the same text for the same shape. */
+/** 64 bits are plenty to tell the few shapes of a table apart, and the catalog has one a segment. */
+const HEX_DIGITS = 16;
+
+/** The beginning of a SHA-256 in lower-case hex; the same text for the same shape. */
 export function shapeOf(
   newHash: NewSha256,
   { columns, key, time, predicate }: Pick<Manifest, "columns" | "key" | "time" | "predicate">,
@@ -15,5 +18,5 @@ export function shapeOf(
   // The number of an attribute changes with a restore of the table, and says nothing of the rows.
   const same = columns.map(({ attnum: _, ...column }) => column);
   const shape = { columns: same, key, time, predicate } as unknown as Json;
-  return toHex(newHash().update(canonicalBytes(shape)).digest());
+  return toHex(newHash().update(canonicalBytes(shape)).digest()).slice(0, HEX_DIGITS);
 }

@@ -4,7 +4,6 @@
  */
 import { invariant } from "../errors.ts";
 import type { ExportedChunk } from "../hot/port.ts";
-import type { RawRows } from "../rows/copy-binary.ts";
 import type { Bound } from "../rows/key-range.ts";
 
 export interface RowGroupLimits {
@@ -12,8 +11,7 @@ export interface RowGroupLimits {
   readonly rowGroupBytesMax: number;
 }
 
-export interface GatheredChunk {
-  readonly rows: RawRows;
+export interface GatheredChunk extends Pick<ExportedChunk, "rows" | "release"> {
   /** Where the next chunk begins; after the last one, where the range ends. */
   readonly to: Bound;
 }
@@ -67,7 +65,8 @@ export class RowGroupQueue {
       if (group.length > 0 && isFull) break;
       this.#following = null;
       const following = await this.#peekChunk();
-      group.push({ rows: next.rows, to: following?.first ?? this.#end });
+      const { rows: chunk, release } = next;
+      group.push({ rows: chunk, release, to: following?.first ?? this.#end });
       rows += next.rows.rows;
       bytes += size;
       next = following;

@@ -73,11 +73,13 @@ export class SegmentBuild<Tx> {
     const { bloomFilters } = policy.archive;
     const metadata = footerMetadata(policy.pipeline, this.#segment, source.columns);
     const encoder = newEncoder(source.columns, metadata, { bloomFilters });
+    let group: readonly GatheredChunk[] = [];
     let encoding: Promise<EncodedRowGroup> | null = null;
     for (;;) {
       const following = queue.peek();
       if (encoding !== null) {
         const { bytes, exceptions } = await encoding;
+        for (const { release } of group) release();
         this.#exceptions.push(...exceptions);
         this.#exceptionCount += exceptions.reduce((sum, ofChunk) => sum + ofChunk.length, 0);
         this.bytes += bytes.length;
@@ -86,7 +88,8 @@ export class SegmentBuild<Tx> {
         failpoint("export.uploading");
       }
       if (this.#isFull || (await following) === null) break;
-      encoding = encoder.rowGroup(this.#addGroup(await queue.take()));
+      group = await queue.take();
+      encoding = encoder.rowGroup(this.#addGroup(group));
       encoding.catch(() => {}); // it is awaited above, perhaps after another error
     }
     const index = await encoder.finish();

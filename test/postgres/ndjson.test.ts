@@ -6,11 +6,12 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
 import type { SourceTable } from "../../src/hot/port.ts";
 import type { PostgresHot } from "../../src/hot/postgres/postgres-hot.ts";
-import { ndjsonRow } from "../../src/retrieve/formats/ndjson.ts";
-import { RowCursor } from "../../src/retrieve/row-cursor.ts";
+import { ndjsonWriter } from "../../src/retrieve/formats/ndjson.ts";
+import { IndexedRows } from "../../src/retrieve/indexed-rows.ts";
 import type { RawRows } from "../../src/rows/copy-binary.ts";
 import { DAY_MAX, DAY_MIN, dayEnd, dayStart, parseInstant } from "../../src/rows/day.ts";
 import { createDatabase, type TestDatabase } from "../support/postgres.ts";
+import { decoded } from "../unit/retrieve/value-fields.ts";
 import { connect, hotOf, openDatabase } from "./connect.ts";
 
 /** Columns with a value each: SQL types, and literals that are easy to get wrong. */
@@ -183,12 +184,9 @@ async function printed(hot: PostgresHot): Promise<{ source: SourceTable; lines: 
       for await (const piece of pieces) chunks.push(piece);
     },
   );
-  async function* all(): AsyncGenerator<RawRows> {
-    yield* chunks;
-  }
-  const cursor = new RowCursor("hot", source, all());
-  const print = ndjsonRow(source.columns);
-  while (await cursor.next()) lines.push(print(cursor));
+  const writer = ndjsonWriter(source.columns);
+  for (const chunk of chunks) writer.take(new IndexedRows(chunk), 0, chunk.rows);
+  lines.push(...(decoded(writer.end() as Uint8Array).match(/[^\n]*\n/g) ?? []));
   return { source, lines };
 }
 

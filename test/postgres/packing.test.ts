@@ -349,8 +349,8 @@ test("segments of another shape are not packed together", async () => {
   await using scenario = await template.copy();
   await scenario.run({ asOf: EARLIER });
   await scenario.change((table) => `ALTER TABLE ${table} ADD COLUMN more int`);
-  await scenario.insert(`SELECT *, 1 FROM (${auditRows("2025-11-17", 20_001, 60)}) one`);
-  await scenario.insert(`SELECT *, 2 FROM (${auditRows("2025-11-18", 21_001, 60)}) one`);
+  await scenario.insert(`SELECT *, 1 FROM (${auditRows("2025-11-17", 20_001, 50)}) one`);
+  await scenario.insert(`SELECT *, 2 FROM (${auditRows("2025-11-18", 21_001, 50)}) one`);
   await scenario.run({ asOf: EARLIER });
   await scenario.run();
   expect(await segments(scenario)).toHaveLength(4);

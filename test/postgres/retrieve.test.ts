@@ -169,5 +169,9 @@ describe("rows that are in two places", () => {
         .sort(),
     ).toEqual(["another", "login"]);
     expect(rows.filter(({ id }) => id === 1)).toHaveLength(2);
+    // A filter's answer tells of its own rows: what it does not give out conflicts with nothing.
+    const { result: filtered, lines: ofFilter } = await scenario.retrieve({ where: ["action=another"] });
+    expect(filtered).toMatchObject({ rows: 1n, collapsed: 0n, conflicting: 0n });
+    expect(ids(ofFilter)).toEqual([1005]);
   });
 });

@@ -10,7 +10,8 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { SourceTable } from "../../src/hot/port.ts";
 import type { Database } from "../../src/postgres/database.ts";
 import { quoteLiteral } from "../../src/postgres/quote.ts";
-import { CopyBinaryDecoder, RawColumns, type RawRows } from "../../src/rows/copy-binary.ts";
+import { RawColumns, type RawRows } from "../../src/rows/copy-binary.ts";
+import { CopyBinaryDecoder } from "../../src/rows/copy-decoder.ts";
 import { parseDay } from "../../src/rows/day.ts";
 import type { Bound } from "../../src/rows/key-range.ts";
 import { sortRows } from "../../src/rows/row-order.ts";
@@ -104,7 +105,11 @@ async function copyOut(source: SourceTable, order: string): Promise<RawRows> {
   const decoder = new CopyBinaryDecoder(columns, () => {});
   await database.transaction("repeatable read, read only", "test", async (tx) => {
     const sql = `COPY (SELECT id, k, ts FROM public.keyed ORDER BY ${order}) TO STDOUT (FORMAT binary)`;
-    for await (const piece of tx.copy(sql, "test")) decoder.push(piece);
+    for await (const _ of tx.copy(
+      sql,
+      "test",
+      (bytes, start, end) => (decoder.push(bytes, start, end), false),
+    ));
   });
   decoder.finish();
   return columns.take();

@@ -6,7 +6,7 @@ import { createHash } from "node:crypto";
 import { cp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { decodeRowGroup, readLayout, type SegmentLayout } from "../../src/parquet/read-segment.ts";
-import { newHyparquetEncoder } from "../../src/parquet/write-segment.ts";
+import { newParquetEncoder } from "../../src/parquet/encode/parquet-encoder.ts";
 import { fromHex, toHex } from "../../src/rows/hex.ts";
 import type { RawRows } from "../../src/rows/copy-binary.ts";
 import { canonicalBytes, type Json } from "../../src/segment/canonical-json.ts";
@@ -107,7 +107,7 @@ export class Forgery {
     const layout: SegmentLayout = await readLayout(manifest, async ({ start, end }) =>
       Promise.resolve(bytes.subarray(start, end)),
     );
-    const encoder = newHyparquetEncoder(manifest.columns, {});
+    const encoder = newParquetEncoder("firnline version 0.0.0")(manifest.columns, {});
     const pieces: Uint8Array[] = [];
     for (const group of layout.rowGroups) {
       const chunks = await decodeRowGroup(manifest, layout, group, bytes.subarray(group.start, group.end));

@@ -325,7 +325,12 @@ class Years {
 }
 
 function smallPieces(): Settings {
-  const settings = readSettings({ FIRNLINE_CHUNK_ROWS: "5", FIRNLINE_ROW_GROUP_ROWS: "10" });
+  const settings = readSettings({
+    FIRNLINE_CHUNK_ROWS: "5",
+    FIRNLINE_ROW_GROUP_ROWS: "10",
+    // A run that is stopped has to stop at the same place each time.
+    FIRNLINE_CONCURRENCY: "1",
+  });
   return { ...settings, limits: { ...settings.limits, segmentBytesMax: 5_000 } };
 }
 

@@ -62,6 +62,8 @@ export interface ScenarioOptions {
   readonly prune?: string;
   /** In a bucket, instead of a temporary folder. */
   readonly archive?: ScenarioBucket;
+  /** Columns that get bloom filters. */
+  readonly bloomFilters?: readonly string[];
   /** `FIRNLINE_*` for every pipeline and process of the scenario. */
   readonly environ?: Environ;
 }
@@ -322,7 +324,10 @@ function policyText(table: string, archive: string, options: ScenarioOptions): s
     version: 1,
     pipeline: "audit_logs",
     source: { connection: "DATABASE_URL", table, time: "ts", ...options.source },
-    archive: archivePolicy(archive, options.archive),
+    archive: {
+      ...archivePolicy(archive, options.archive),
+      ...(options.bloomFilters === undefined ? {} : { bloomFilters: options.bloomFilters }),
+    },
     tiers: {
       hot: { keep: "30d" },
       warm: { keep: "60d" },

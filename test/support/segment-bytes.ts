@@ -1,7 +1,8 @@
 /** A segment's object in memory: raw rows to Parquet and back, with the manifest that belongs to it. */
 import { createHash } from "node:crypto";
 import { decodeRowGroup, readLayout, type SegmentLayout } from "../../src/parquet/read-segment.ts";
-import { newHyparquetEncoder } from "../../src/parquet/write-segment.ts";
+import { newParquetEncoder } from "../../src/parquet/encode/parquet-encoder.ts";
+import type { NewSegmentEncoder } from "../../src/parquet/segment-encoder.ts";
 import type { Column, ValueKind } from "../../src/rows/column.ts";
 import type { RawRows } from "../../src/rows/copy-binary.ts";
 import { type Manifest, manifestSchema } from "../../src/segment/manifest.ts";
@@ -26,12 +27,27 @@ export function columnOf(name: string, kind: ValueKind, digits?: [precision: num
   };
 }
 
+/** The archive's own encoder. */
+export const newEncoder = newParquetEncoder("firnline version 0.0.0");
+
+export interface EncodeOptions {
+  /** Another one than the archive's own. */
+  readonly newEncoder?: NewSegmentEncoder;
+  readonly bloomFilters?: readonly string[];
+}
+
 /** Encodes row groups of whole chunks. Digests are not the business of this file and are all zero. */
 export async function encodeSegment(
   columns: readonly Column[],
   rowGroups: readonly (readonly RawRows[])[],
+  options: EncodeOptions = {},
 ): Promise<SegmentBytes> {
-  const encoder = newHyparquetEncoder(columns, { "firnline.segment": "test" });
+  const { bloomFilters = [] } = options;
+  const encoder = (options.newEncoder ?? newEncoder)(
+    columns,
+    { "firnline.segment": "test" },
+    { bloomFilters },
+  );
   const pieces: Uint8Array[] = [];
   const chunks: Manifest["chunks"] = [];
   for (const group of rowGroups) {
@@ -50,8 +66,9 @@ export async function encodeSegment(
       });
     }
   }
-  pieces.push(await encoder.finish());
-  const bytes = joined(pieces);
+  const start = joined(pieces).length;
+  const index = await encoder.finish();
+  const bytes = joined([...pieces, index]);
   const manifest = manifestSchema.parse({
     format: 1,
     archiveId: "00000000-0000-4000-8000-000000000000",
@@ -76,6 +93,7 @@ export async function encodeSegment(
       bytes: bytes.length.toString(),
     },
     rowGroups: rowGroups.map((group) => group.length),
+    index: { start: start.toString(), sha256: createHash("sha256").update(index).digest("hex") },
     chunks,
     root: "00".repeat(32),
     run: "test",

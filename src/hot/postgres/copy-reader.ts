@@ -1,23 +1,27 @@
 /** COPY streams of the source table, cut into chunks of raw rows. */
-import { CopyBinaryDecoder, RawColumns, type RawRows } from "../../rows/copy-binary.ts";
+import { RawColumns, type RawRows, type SpareBuffers } from "../../rows/copy-binary.ts";
+import { CopyBinaryDecoder } from "../../rows/copy-decoder.ts";
 import type { Transaction } from "../../postgres/database.ts";
 import type { ChunkLimits } from "../port.ts";
 
-/** Chunks of at most `limits` rows and, by one row more, bytes (I10: no more than one is built at a time). */
+/**
+ * Chunks of at most `limits` rows and, by one row more, bytes (I10: no more than one is built at a time). Their buffers are
+ * filled again when they come back to `spare`.
+ */
 export async function* readChunks(
   tx: Transaction,
   sql: string,
   columnCount: number,
   limits: ChunkLimits,
   op: string,
+  spare?: SpareBuffers,
 ): AsyncGenerator<RawRows, void, undefined> {
-  const columns = new RawColumns(columnCount);
+  const columns = new RawColumns(columnCount, spare);
   const ready: RawRows[] = [];
   const decoder = new CopyBinaryDecoder(columns, () => {
     if (columns.rows >= limits.rowsMax || columns.bytes >= limits.bytesMax) ready.push(columns.take());
   });
-  for await (const piece of tx.copy(sql, op)) {
-    decoder.push(piece);
+  for await (const _ of copyInto(tx, sql, op, decoder, () => ready.length > 0)) {
     while (ready.length > 0) yield ready.shift() as RawRows;
   }
   decoder.finish();
@@ -34,17 +38,18 @@ export async function readAtMost(
   columnCount: number,
   limits: ChunkLimits,
   op: string,
+  spare?: SpareBuffers,
 ): Promise<RawRows | null> {
-  const columns = new RawColumns(columnCount);
+  const columns = new RawColumns(columnCount, spare);
   let before = 0;
   let largest = 0;
   const decoder = new CopyBinaryDecoder(columns, () => {
     largest = Math.max(largest, columns.bytes - before);
     before = columns.bytes;
   });
-  for await (const piece of tx.copy(sql, op)) {
-    decoder.push(piece);
-    if (columns.rows > limits.rowsMax || columns.bytes - largest > limits.bytesMax) return null;
+  const isTooMuch = (): boolean => columns.rows > limits.rowsMax || columns.bytes - largest > limits.bytesMax;
+  for await (const _ of copyInto(tx, sql, op, decoder, isTooMuch)) {
+    if (isTooMuch()) return null;
   }
   decoder.finish();
   return columns.take();
@@ -78,8 +83,7 @@ export async function* readCut(
     if (isLarge) columns.take();
     [cut, rows, isLarge] = [cut + 1, 0, false];
   });
-  for await (const piece of tx.copy(sql, op)) {
-    decoder.push(piece);
+  for await (const _ of copyInto(tx, sql, op, decoder, () => ready.length > 0)) {
     while (ready.length > 0) yield ready.shift() as RawRows | null;
   }
   decoder.finish();
@@ -88,4 +92,18 @@ export async function* readCut(
     [rows, isLarge] = [0, false];
   }
   if (rows > 0) yield { rows, columns: [] };
+}
+
+/** Yields when `isReady` after some bytes. */
+function copyInto(
+  tx: Transaction,
+  sql: string,
+  op: string,
+  decoder: CopyBinaryDecoder,
+  isReady: () => boolean,
+): AsyncGenerator<void, void, undefined> {
+  return tx.copy(sql, op, (bytes, start, end) => {
+    decoder.push(bytes, start, end);
+    return isReady();
+  });
 }

@@ -1,7 +1,7 @@
 /** The hot port on PostgreSQL 15 to 18. */
 import { FirnlineError } from "../../errors.ts";
 import type { Column } from "../../rows/column.ts";
-import type { RawRows } from "../../rows/copy-binary.ts";
+import { type RawRows, SpareBuffers } from "../../rows/copy-binary.ts";
 import type { DayUtc, EpochMs } from "../../rows/day.ts";
 import { firstBound, sortRows } from "../../rows/row-order.ts";
 import type { NewSha256 } from "../../segment/digest.ts";
@@ -118,7 +118,7 @@ export class PostgresHot implements Hot<Transaction> {
       return await consume({
         range,
         fingerprint: await readFingerprint(tx, this.#newHash, partition.leaf.oid),
-        chunks: withBounds(source, readChunks(tx, sql, source.columns.length, limits, "export")),
+        chunks: exportChunks(tx, source, sql, limits),
       });
     });
   }
@@ -134,10 +134,12 @@ export class PostgresHot implements Hot<Transaction> {
         await requireDefinition(tx, this.#newHash, leaf, fingerprint);
         await this.#noSideEffects(tx, source, leaf);
         if ((await steps.before(tx)) === "done") return "done";
+        const spare = new SpareBuffers(source.columns.length);
         for (const [index, chunk] of chunks.entries()) {
           const sql = sqlDelete(source, leaf, chunk.range, predicate);
-          const deleted = await readAtMost(tx, sql, source.columns.length, chunk, "prune");
+          const deleted = await readAtMost(tx, sql, source.columns.length, chunk, "prune", spare);
           if (deleted === null || !steps.judge(index, sortRows(source, deleted))) throw new Refused();
+          spare.give(deleted);
         }
         // A definition that changed while rows were read would have changed what their bytes mean (hazard 13).
         await requireDefinition(tx, this.#newHash, leaf, fingerprint);
@@ -279,9 +281,14 @@ function predicateOf(source: SourceTable, rule: string): string | null {
   });
 }
 
-async function* withBounds(
+async function* exportChunks(
+  tx: Transaction,
   source: SourceTable,
-  chunks: AsyncIterable<RawRows>,
+  sql: string,
+  limits: ChunkLimits,
 ): AsyncGenerator<ExportedChunk, void, undefined> {
-  for await (const rows of chunks) yield { first: firstBound(source, rows), rows };
+  const spare = new SpareBuffers(source.columns.length);
+  for await (const rows of readChunks(tx, sql, source.columns.length, limits, "export", spare)) {
+    yield { first: firstBound(source, rows), rows, release: () => spare.give(rows) };
+  }
 }

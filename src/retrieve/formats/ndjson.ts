@@ -1,64 +1,104 @@
 /**
  * NDJSON: one JSON object a line, as Postgres' own `to_jsonb` would print the row, so that a consumer sees the same
- * whether a row was hot, warm or cold. Written for speed: a renderer a column, no row object.
+ * whether a row was hot, warm or cold. Written for speed: bytes to bytes, a renderer a column, no row object.
  */
 import type { Column, ValueKind } from "../../rows/column.ts";
-import type { AnswerRow, AnswerWriter } from "./answer-writer.ts";
-import { shownColumns, VALUE_TEXTS, type ValueText } from "./value-text.ts";
-
-/** The kinds whose text is a JSON value already, except for what is no number: NaN, infinities, broken bytes. */
-const NUMBERS: ReadonlySet<ValueKind> = new Set<ValueKind>([
-  "int2",
-  "int4",
-  "int8",
-  "float4",
-  "float8",
-  "decimal",
-  "numeric",
-]);
-
-/** The kinds whose text has nothing to escape. */
-const PLAIN: ReadonlySet<ValueKind> = new Set<ValueKind>([
-  "timestamptz",
-  "timestamp",
-  "date",
-  "time",
-  "uuid",
-]);
+import { AnswerBytes } from "./answer-bytes.ts";
+import type { AnswerWriter } from "./answer-writer.ts";
+import { putNumeric } from "./numeric-bytes.ts";
+import { embeddedJson, jsonString } from "./text-bytes.ts";
+import { PUT_VALUES, type PutValue } from "./value-bytes.ts";
+import { shownColumns, VALUE_TEXTS } from "./value-text.ts";
 
 const NUMBER_START = /^-?\d/;
+const encoder = new TextEncoder();
+const QUOTE = Uint8Array.of(0x22);
+const NULL = encoder.encode("null");
+const LINE_END = encoder.encode("}\n");
 
-/** Valid JSON holds line breaks only between its tokens; there they may be spaces. */
-const embedded = (json: string): string => json.replace(/[\r\n]+/g, " ");
+/** The text in quotes; it has nothing to escape. */
+function quoted(put: PutValue): PutValue {
+  return (into, column, start, length) => {
+    into.put(QUOTE);
+    put(into, column, start, length);
+    into.put(QUOTE);
+  };
+}
 
-function renderer(kind: ValueKind): ValueText {
+/** A JSON number, except for what is none: NaN, infinities, broken bytes. */
+function numberOrString(kind: ValueKind): PutValue {
   const textOf = VALUE_TEXTS[kind];
-  if (kind === "bool") return textOf;
-  if (kind === "json" || kind === "jsonb") return (field) => embedded(textOf(field));
-  if (PLAIN.has(kind)) return (field) => `"${textOf(field)}"`;
-  if (!NUMBERS.has(kind)) return (field) => JSON.stringify(textOf(field));
-  return (field) => {
-    const text = textOf(field);
-    return NUMBER_START.test(text) ? text : JSON.stringify(text);
+  const isNumeric = kind === "numeric" || kind === "decimal";
+  return (into, column, start, length) => {
+    if (isNumeric && putNumeric(into, column, start, length)) return;
+    const text = textOf(column.bytes.subarray(start, start + length));
+    into.ascii(NUMBER_START.test(text) ? text : JSON.stringify(text));
   };
 }
 
-/** Prints the current row of a cursor, line break included. */
-export function ndjsonRow(columns: readonly Column[]): (row: AnswerRow) => string {
-  const rendered = shownColumns(columns).map(({ name, index, kind }, at) => ({
-    column: index,
-    prefix: `${at === 0 ? "{" : ","}${JSON.stringify(name)}:`,
-    render: renderer(kind),
-  }));
-  return (row) => {
-    let line = "";
-    for (const { column, prefix, render } of rendered) {
-      line += prefix + (row.isNull(column) ? "null" : render(row.field(column)));
-    }
-    return `${line}}\n`;
-  };
+function renderer(kind: ValueKind): PutValue {
+  switch (kind) {
+    case "bool":
+    case "int2":
+    case "int4":
+    case "int8":
+      return PUT_VALUES[kind];
+    case "timestamptz":
+    case "timestamp":
+    case "date":
+    case "time":
+    case "uuid":
+      return quoted(PUT_VALUES[kind]);
+    case "text":
+      return jsonString(VALUE_TEXTS.text);
+    case "json":
+      return embeddedJson(0, VALUE_TEXTS.json);
+    case "jsonb":
+      return embeddedJson(1, VALUE_TEXTS.jsonb);
+    case "bytea":
+    case "binary":
+      return jsonHex;
+    default:
+      return numberOrString(kind);
+  }
 }
+
+/** The backslash of `\x00ff` is the one character to escape. */
+const jsonHex: PutValue = (into, column, start, length) => {
+  into.ascii('"\\');
+  PUT_VALUES.bytea(into, column, start, length);
+  into.put(QUOTE);
+};
 
 export function ndjsonWriter(columns: readonly Column[]): AnswerWriter {
-  return { header: () => "", row: ndjsonRow(columns), end: () => "" };
+  const out = new AnswerBytes();
+  const shown = shownColumns(columns).map(({ name, index, kind }, at) => ({
+    column: index,
+    prefix: encoder.encode(`${at === 0 ? "{" : ","}${JSON.stringify(name)}:`),
+    put: renderer(kind),
+  }));
+  return {
+    header: () => "",
+    take(rows, from, to) {
+      const cells = shown.map(({ column, ...cell }) => ({ ...cell, column: rows.column(column) }));
+      let row = from;
+      do {
+        for (let index = 0; index < cells.length; index += 1) {
+          const { column, prefix, put } = cells[index] as (typeof cells)[number];
+          out.put(prefix);
+          const length = column.lengths[row] as number;
+          if (length < 0) out.put(NULL);
+          else put(out, column, column.starts[row] as number, length);
+        }
+        out.put(LINE_END);
+        row += 1;
+      } while (row < to && !out.isFull);
+      return row;
+    },
+    get isFull() {
+      return out.isFull;
+    },
+    piece: () => out.take(),
+    end: () => out.take(),
+  };
 }

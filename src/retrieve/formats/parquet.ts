@@ -9,9 +9,10 @@
 import { FirnlineError } from "../../errors.ts";
 import type { NewSegmentEncoder } from "../../parquet/segment-encoder.ts";
 import type { Column } from "../../rows/column.ts";
-import { RawColumnWriter } from "../../rows/copy-binary.ts";
+import { type RawRows, RawColumnWriter } from "../../rows/copy-binary.ts";
 import { fromHex } from "../../rows/hex.ts";
 import { decodeNumeric } from "../../rows/numeric.ts";
+import type { IndexedRows } from "../indexed-rows.ts";
 import type { AnswerWriter } from "./answer-writer.ts";
 import { VALUE_TEXTS } from "./value-text.ts";
 
@@ -38,43 +39,75 @@ export function parquetWriter(columns: readonly Column[], options: ParquetOption
   let rows = 0;
   let bytes = 0;
   let rowsBefore = 0n;
+  let isFull = false;
+  /** The row group that is being encoded; the next one is gathered meanwhile. */
+  let encoding: Promise<Uint8Array> = Promise.resolve(NOTHING);
 
-  async function flush(): Promise<Uint8Array> {
-    const group = { rows, columns: gathered.map((column) => column.take()) };
+  async function encode(group: RawRows, first: bigint): Promise<Uint8Array> {
     const { bytes: encoded, exceptions } = await encoder.rowGroup([group]);
     for (const { column, row, field } of exceptions.flat()) {
-      requireHeld(columns[column] as Column, fromHex(field), rowsBefore + BigInt(row) + 1n);
+      requireHeld(columns[column] as Column, fromHex(field), first + BigInt(row) + 1n);
     }
+    return encoded;
+  }
+
+  /** Hands over the group before, and starts with what was gathered. */
+  async function flush(): Promise<Uint8Array> {
+    const before = await encoding;
+    const group = { rows, columns: gathered.map((column) => column.take()) };
+    encoding = encode(group, rowsBefore);
+    // Its failure is told by whoever takes it.
+    encoding.catch(() => {});
     rowsBefore += BigInt(rows);
     gathered = group.columns.map((column) => new RawColumnWriter(column.length));
     rows = 0;
     bytes = 0;
-    return encoded;
+    isFull = false;
+    return before;
+  }
+
+  /** Bytes of the rows' fields, without length words. */
+  function bytesOf(chunk: IndexedRows, from: number, to: number): number {
+    let sum = 0;
+    for (const index of columns.keys()) sum += chunk.slice(index, from, to).length;
+    return sum - 4 * columns.length * (to - from);
   }
 
   return {
     header: () => NOTHING,
-    row(row) {
-      for (const [index, column] of gathered.entries()) {
-        if (row.isNull(index)) column.null();
-        else {
-          const field = row.field(index);
-          column.field(field);
-          bytes += field.length;
-        }
+    take(chunk, from, to) {
+      let end = Math.min(to, from + rowGroupRowsMax - rows);
+      let size = bytesOf(chunk, from, end);
+      if (bytes + size >= rowGroupBytesMax) {
+        // Somewhere in here is the row that fills the group.
+        size = 0;
+        for (end = from; bytes + size < rowGroupBytesMax; end += 1) size += bytesOf(chunk, end, end + 1);
       }
-      rows += 1;
-      return rows >= rowGroupRowsMax || bytes >= rowGroupBytesMax ? flush() : NOTHING;
+      for (const [index, column] of gathered.entries()) column.raw(chunk.slice(index, from, end));
+      rows += end - from;
+      bytes += size;
+      isFull = rows >= rowGroupRowsMax || bytes >= rowGroupBytesMax;
+      return end;
     },
+    get isFull() {
+      return isFull;
+    },
+    piece: flush,
     async end() {
-      const last = rows === 0 ? NOTHING : await flush();
-      const footer = await encoder.finish();
-      const piece = new Uint8Array(last.length + footer.length);
-      piece.set(last);
-      piece.set(footer, last.length);
-      return piece;
+      const before = rows === 0 ? NOTHING : await flush();
+      return joined([before, await encoding, await encoder.finish()]);
     },
   };
+}
+
+function joined(pieces: readonly Uint8Array[]): Uint8Array {
+  const all = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    all.set(piece, at);
+    at += piece.length;
+  }
+  return all;
 }
 
 /** Passes what stands in the file as a value, though not with these bits. */

@@ -3,6 +3,7 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 
 import { readCut } from "../../../src/hot/postgres/copy-reader.ts";
+import type { CopyTaker } from "../../../src/postgres/copy-out.ts";
 import type { Transaction } from "../../../src/postgres/database.ts";
 import { bytesOf, copyStream, fieldsOf } from "../../support/copy-stream.ts";
 
@@ -10,8 +11,10 @@ import { bytesOf, copyStream, fieldsOf } from "../../support/copy-stream.ts";
 function copying(rows: readonly Uint8Array[], size: number): Transaction {
   const stream = copyStream(rows.map((row) => [row]));
   return {
-    async *copy() {
-      for (let at = 0; at < stream.length; at += size) yield stream.subarray(at, at + size);
+    async *copy(_sql: string, _op: string, take: CopyTaker) {
+      for (let at = 0; at < stream.length; at += size) {
+        if (take(stream, at, Math.min(at + size, stream.length))) yield;
+      }
     },
   } as unknown as Transaction;
 }

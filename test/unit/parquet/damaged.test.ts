@@ -5,11 +5,23 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { isFirnlineError } from "../../../src/errors.ts";
-import { readLayout } from "../../../src/parquet/read-segment.ts";
+import { proveRowGroup } from "../../../src/parquet/prove-index.ts";
+import { chunksThatMayHold, readIndex } from "../../../src/parquet/read-index.ts";
+import { decodeSelected, selectedRanges } from "../../../src/parquet/read-pages.ts";
+import { readLayout, type RowGroupLayout } from "../../../src/parquet/read-segment.ts";
+import type { NewSegmentEncoder } from "../../../src/parquet/segment-encoder.ts";
 import { encodeNumeric } from "../../../src/rows/numeric.ts";
-import type { RawRows } from "../../../src/rows/copy-binary.ts";
+import { indexFields, type RawRows } from "../../../src/rows/copy-binary.ts";
 import { bytesOf, type FieldBytes, int32, int64, joined, rawRows } from "../../support/copy-stream.ts";
-import { columnOf, decodeSegment, encodeSegment, type SegmentBytes } from "../../support/segment-bytes.ts";
+import { newHyparquetEncoder } from "../../support/hyparquet-encoder.ts";
+import {
+  columnOf,
+  decodeSegment,
+  encodeSegment,
+  layoutOf,
+  newEncoder,
+  type SegmentBytes,
+} from "../../support/segment-bytes.ts";
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text);
 
@@ -46,7 +58,10 @@ function chunkOf(from: number, rows: number): RawRows {
 /** `refused`, or the number of rows of each chunk. Any other failure is thrown. */
 async function outcome(segment: SegmentBytes): Promise<string | number[]> {
   try {
-    return (await decodeSegment(segment)).map(({ rows }) => rows);
+    return (await decodeSegment(segment)).map(({ rows, columns: raw }) => {
+      for (const column of raw) indexFields(column, rows);
+      return rows;
+    });
   } catch (error) {
     if (isFirnlineError(error, "E_FORMAT")) return "refused";
     throw error;
@@ -56,10 +71,18 @@ async function outcome(segment: SegmentBytes): Promise<string | number[]> {
 let segment: SegmentBytes;
 const ROWS = [12, 12, 20];
 
-beforeAll(async () => {
+const encode = async (encoder: NewSegmentEncoder): Promise<void> => {
   const [one, two, three] = [chunkOf(0, 12), chunkOf(12, 12), chunkOf(24, 20)];
-  segment = await encodeSegment(columns, [[one, two], [three]]);
-});
+  segment = await encodeSegment(columns, [[one, two], [three]], {
+    newEncoder: encoder,
+    bloomFilters: ["id"],
+  });
+};
+
+beforeAll(async () => await encode(newEncoder));
+
+/** Behind it are indexes and footer, of which not all is needed to read the rows. */
+const pagesEnd = (): number => Number(segment.manifest.index?.start);
 
 const damaged = (change: (bytes: Uint8Array) => Uint8Array): SegmentBytes => {
   const bytes = change(segment.bytes.slice());
@@ -68,14 +91,20 @@ const damaged = (change: (bytes: Uint8Array) => Uint8Array): SegmentBytes => {
   return { bytes, manifest: { ...segment.manifest, object } };
 };
 
-describe("an object with damage", () => {
+// Ours writes differences, lengths and dictionaries; the former one's objects are in the archives of its users.
+describe.each([
+  ["our encoder", newEncoder],
+  ["hyparquet-writer", newHyparquetEncoder],
+])("an object of %s with damage", (_, encoder) => {
+  beforeAll(async () => await encode(encoder));
+
   it("is read when there is none", async () => {
     expect(await outcome(segment)).toEqual(ROWS);
   });
 
   it("in one bit, at any byte of it, is refused or has the rows that it should have", async () => {
     let refused = 0;
-    for (let at = 0; at < segment.bytes.length; at += 1) {
+    for (let at = 0; at < segment.bytes.length; at += at < pagesEnd() ? 1 : 3) {
       const found = await outcome(
         damaged((bytes) => {
           bytes[at] = (bytes[at] as number) ^ (1 << ((at * 5) % 8));
@@ -104,14 +133,17 @@ describe("an object with damage", () => {
     );
   });
 
-  it("that cuts pieces out, or moves them, is refused", async () => {
+  it("that cuts pieces out, or moves them, is refused, but for the indexes, which decoding does without", async () => {
+    const trailer = segment.bytes.length - 8;
+    const footerStart = trailer - new DataView(segment.bytes.buffer).getUint32(trailer, true);
     const cut = fc.tuple(fc.nat(), fc.integer({ min: 1, max: 300 }));
     await fc.assert(
       fc.asyncProperty(cut, async ([place, length]) => {
-        const start = place % (segment.bytes.length - 8);
+        const start = place % trailer;
         const without = (bytes: Uint8Array): Uint8Array =>
-          joined([bytes.subarray(0, start), bytes.subarray(Math.min(start + length, bytes.length - 8))]);
-        expect(await outcome(damaged(without))).toBe("refused");
+          joined([bytes.subarray(0, start), bytes.subarray(Math.min(start + length, trailer))]);
+        const isIndex = start >= pagesEnd() && start + length <= footerStart;
+        expect(isIndex ? ["refused", ROWS] : ["refused"]).toContainEqual(await outcome(damaged(without)));
       }),
       { numRuns: 200 },
     );
@@ -140,6 +172,51 @@ describe("an object with damage", () => {
       readLayout(segment.manifest, async ({ start, end }) => segment.bytes.slice(start, end - 5)),
     ).rejects.toThrow(/^E_FORMAT /);
     await expect(readLayout(segment.manifest, async () => new Uint8Array(0))).rejects.toThrow(/^E_FORMAT /);
+  });
+});
+
+describe("an index with damage", () => {
+  const chunks = [0, 1];
+  const wanted = [...columns.keys()];
+
+  /** Reads and prunes by the index, which no reader does before its hash is right. */
+  async function outcomeOfIndex({ bytes, manifest }: SegmentBytes): Promise<string> {
+    try {
+      const layout = await layoutOf({ bytes, manifest });
+      const index = readIndex(manifest, layout, bytes.subarray(pagesEnd()));
+      for (const column of wanted)
+        expect(chunksThatMayHold(manifest, layout, index, 0, column, int64(3n)).length).toBeLessThan(3);
+      const selection = { group: 0, chunks, columns: wanted };
+      const ranges = selectedRanges(manifest, layout, index, selection);
+      const pieces = ranges.map(({ start, end }) => ({ start, bytes: bytes.subarray(start, end) }));
+      for (const { rows, columns: raw } of decodeSelected(manifest, layout, index, selection, pieces)) {
+        for (const column of raw) indexFields(column as Uint8Array, rows);
+      }
+      const [group] = layout.rowGroups as [RowGroupLayout, ...unknown[]];
+      const piece = bytes.subarray(group.start, group.end);
+      const { problem } = await proveRowGroup(manifest, layout, index, 0, piece);
+      return problem === null ? "right" : "wrong";
+    } catch (error) {
+      if (isFirnlineError(error, "E_FORMAT")) return "refused";
+      throw error;
+    }
+  }
+
+  it("is refused, or proved wrong, or says nothing else, and never reads anything but pages", async () => {
+    const found = new Map<string, number>([[await outcomeOfIndex(segment), 0]]);
+    expect(found.has("right")).toBe(true);
+    for (let at = pagesEnd(); at < segment.bytes.length; at += 1) {
+      const outcomeHere = await outcomeOfIndex(
+        damaged((bytes) => {
+          bytes[at] = (bytes[at] as number) ^ (1 << ((at * 5) % 8));
+          return bytes;
+        }),
+      );
+      found.set(outcomeHere, (found.get(outcomeHere) ?? 0) + 1);
+    }
+    expect([...found.keys()].sort()).toEqual(["refused", "right", "wrong"]);
+    expect(found.get("refused")).toBeGreaterThan(50);
+    expect(found.get("wrong")).toBeGreaterThan(50);
   });
 });
 

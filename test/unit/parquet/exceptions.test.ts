@@ -1,9 +1,10 @@
 /** I10: a column that is infinity all the way down must not make the manifest as large as the table. */
 import { describe, expect, it } from "vitest";
-import { decodeColumn } from "../../../src/parquet/decode-values.ts";
-import { encodeColumn } from "../../../src/parquet/encode-values.ts";
+import { decodeColumn } from "../../support/decode-values.ts";
+import { encodeColumn } from "../../support/encode-values.ts";
 import { type Column } from "../../../src/rows/column.ts";
 import { RawColumnWriter } from "../../../src/rows/copy-binary.ts";
+import { encodeSegment } from "../../support/segment-bytes.ts";
 
 const INFINITY = Uint8Array.of(0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff);
 const FINITE = new Uint8Array(8);
@@ -27,7 +28,7 @@ function fields(...runs: readonly (readonly [Uint8Array, number])[]): { raw: Uin
 }
 
 describe("exceptions", () => {
-  it("of rows in a row with the same field are one", () => {
+  it("of rows in a row with the same field are one", async () => {
     const { raw, rows } = fields([INFINITY, 3_000], [FINITE, 2], [INFINITY, 1_998]);
     const { values, exceptions } = encodeColumn(column, 0, raw, rows);
     const field = "7fffffffffffffff";
@@ -36,5 +37,10 @@ describe("exceptions", () => {
       { column: 0, row: 3_002, rows: 1_998, field },
     ]);
     expect(decodeColumn(column, values, 0, rows, exceptions)).toEqual(raw);
+    // The oracle above says it, the encoder does it; a run ends with its chunk and its column.
+    const chunk = { rows, columns: [raw, raw] };
+    const { manifest } = await encodeSegment([column, { ...column, name: "again" }], [[chunk, chunk]]);
+    const both = [...exceptions, ...exceptions.map((one) => ({ ...one, column: 1 }))];
+    expect(manifest.chunks.map((one) => one.exceptions)).toEqual([both, both]);
   });
 });

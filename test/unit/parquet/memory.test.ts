@@ -3,7 +3,7 @@ import { setImmediate } from "node:timers/promises";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { describe, expect, it } from "vitest";
-import { newHyparquetEncoder } from "../../../src/parquet/write-segment.ts";
+import { newParquetEncoder } from "../../../src/parquet/encode/parquet-encoder.ts";
 import { bytesOf, int32, rawRows } from "../../support/copy-stream.ts";
 import { columnOf } from "../../support/segment-bytes.ts";
 
@@ -18,7 +18,7 @@ describe("the encoder", () => {
       columnOf("u", "uuid"),
       columnOf("i", "int4"),
     ];
-    const encoder = newHyparquetEncoder(columns, {});
+    const encoder = newParquetEncoder("firnline version 0.0.0")(columns, {}, { bloomFilters: ["t"] });
     const buffers: WeakRef<ArrayBufferLike>[] = [];
     const writeGroup = async (seed: number): Promise<void> => {
       const rows = rawRows(

@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 
 import { manifestLocator, objectLocator } from "../../../src/archive/locators.ts";
 import type { Archive } from "../../../src/archive/port.ts";
+import { readManifest } from "../../../src/archived/read-chunks.ts";
 import type { ReadableSegment } from "../../../src/catalog/port.ts";
 import { readArchived } from "../../../src/retrieve/archived-rows.ts";
 import { uniteColumns } from "../../../src/retrieve/united-columns.ts";
@@ -86,7 +87,12 @@ async function rowsOf(
 ): Promise<(string | null)[][]> {
   const reader = { archive, newHash, pipeline: "test", signal: new AbortController().signal };
   const found: (string | null)[][] = [];
-  const [all, ...more] = await readArchived(reader, { ...segment, prunedChunks }, united);
+  const [all, ...more] = await readArchived(
+    reader,
+    await readManifest(reader, segment.record),
+    { ...segment, prunedChunks },
+    united,
+  );
   expect(more).toEqual([]);
   for await (const { rows, columns } of all ?? []) {
     const fields = columns.map((column) => fieldsOf(column, rows));

@@ -16,7 +16,7 @@ import {
   hex,
   int8,
   numeric,
-  rowOf,
+  textOf,
   utf8,
 } from "./value-fields.ts";
 
@@ -24,7 +24,7 @@ const END = "\r\n";
 
 /** The line of a row with these fields, without its end. */
 function lineOf(columns: readonly Column[], fields: readonly Field[], raw = false): string {
-  const line = csvWriter(columns, { raw }).row(rowOf(fields)) as string;
+  const line = textOf(csvWriter(columns, { raw }), [fields]);
   expect(line.endsWith(END)).toBe(true);
   return line.slice(0, -END.length);
 }
@@ -77,10 +77,10 @@ describe("a CSV value", () => {
       fc.property(fc.array(fc.tuple(text, text), { maxLength: 5 }), (rows) => {
         const writer = csvWriter([column("a", "text"), column("b", "text")], { raw: true });
         let file = writer.header() as string;
-        for (const row of rows) {
-          file += writer.row(rowOf(row.map((one) => (one === null ? null : utf8(one)))));
-        }
-        file += writer.end();
+        file += textOf(
+          writer,
+          rows.map((row) => row.map((one) => (one === null ? null : utf8(one)))),
+        );
         expect(parse(file)).toEqual([["a", "b"], ...rows]);
       }),
     );

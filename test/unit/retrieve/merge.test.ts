@@ -3,10 +3,13 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
 import { type LazySource, type MergeCounts, mergeRows } from "../../../src/retrieve/merge.ts";
-import { RowCursor } from "../../../src/retrieve/row-cursor.ts";
+import { IndexedRows, type RowRun } from "../../../src/retrieve/indexed-rows.ts";
+import { RowCursor, type WantedRows } from "../../../src/retrieve/row-cursor.ts";
 import type { Column, ValueKind } from "../../../src/rows/column.ts";
 import { type RawRows, RawColumnWriter } from "../../../src/rows/copy-binary.ts";
 import type { OrderColumns } from "../../../src/rows/row-order.ts";
+import { rawRows } from "../../support/copy-stream.ts";
+import { CursorByRow, mergeByRow } from "../../support/merge-by-row.ts";
 
 /** Time and key decide the order; `content` is all that is left of a row. */
 interface Row {
@@ -44,14 +47,17 @@ function chunkOf(rows: readonly Row[]): RawRows {
   return { rows: rows.length, columns: [keys.take(), times.take(), contents.take()] };
 }
 
-function rowOf(cursor: RowCursor): Row {
-  const key = cursor.field(0);
+function rowOf(rows: IndexedRows, row: number): Row {
+  const [key, time] = [rows.field(0, row), rows.field(1, row)];
   return {
-    time: Number(cursor.time()),
+    time: Number(new DataView(time.buffer, time.byteOffset, 8).getBigInt64(0)),
     key: new DataView(key.buffer, key.byteOffset, 4).getInt32(0),
-    content: cursor.isNull(2) ? null : new TextDecoder().decode(cursor.field(2)),
+    content: rows.isNull(2, row) ? null : new TextDecoder().decode(rows.field(2, row)),
   };
 }
+
+const rowsOf = ({ rows, from, to }: RowRun): Row[] =>
+  Array.from({ length: to - from }, (_, at) => rowOf(rows, from + at));
 
 const byPlace = (left: Row, right: Row): number => left.time - right.time || left.key - right.key;
 
@@ -76,6 +82,16 @@ async function* chunksOf(rows: readonly Row[], name: string, log: Log): AsyncGen
   }
 }
 
+/** Chunks of these sizes, again and again; of two rows where all of them are empty. */
+async function* inChunks(rows: readonly Row[], sizes: readonly number[]): AsyncGenerator<RawRows> {
+  const usable = sizes.some((size) => size > 0) ? sizes : [2];
+  for (let at = 0, turn = 0; at < rows.length; turn += 1) {
+    const size = usable[turn % usable.length] as number;
+    yield chunkOf(rows.slice(at, at + size));
+    at += size;
+  }
+}
+
 function sourceOf(
   name: string,
   notBefore: number,
@@ -92,7 +108,7 @@ function sourceOf(
 async function merged(sources: readonly LazySource[]): Promise<{ rows: Row[]; counts: MergeCounts }> {
   const counts: MergeCounts = { collapsed: 0n, conflicting: 0n };
   const rows: Row[] = [];
-  for await (const cursor of mergeRows(sources, counts)) rows.push(rowOf(cursor));
+  for await (const runs of mergeRows(sources, counts)) rows.push(...runs.flatMap(rowsOf));
   return { rows, counts };
 }
 
@@ -166,7 +182,7 @@ describe("a merge", () => {
     const counts = { collapsed: 0n, conflicting: 0n };
     const origins: string[] = [];
     const sources = [sourceOf("s1", 0, [row(1, 1)]), sourceOf("hot", 0, [row(2, 1)])];
-    for await (const cursor of mergeRows(sources, counts)) origins.push(cursor.origin);
+    for await (const runs of mergeRows(sources, counts)) origins.push(...runs.map(({ origin }) => origin));
     expect(origins).toEqual(["s1", "hot"]);
   });
 });
@@ -178,8 +194,8 @@ describe("sources", () => {
       sourceOf(`s${start}`, start, [row(start + 1, 1), row(start + 2, 1)], log),
     );
     const counts = { collapsed: 0n, conflicting: 0n };
-    for await (const cursor of mergeRows(days.toReversed(), counts)) {
-      log.lines.push(`row ${cursor.time()}`);
+    for await (const runs of mergeRows(days.toReversed(), counts)) {
+      log.lines.push(...runs.flatMap(rowsOf).map(({ time }) => `row ${time}`));
       expect(log.count("open") - log.count("close")).toBe(1);
     }
     expect(log.lines.filter((line) => !line.startsWith("row"))).toEqual(
@@ -235,11 +251,12 @@ describe("for any sources", () => {
         );
         const counts: MergeCounts = { collapsed: 0n, conflicting: 0n };
         const found: Row[] = [];
-        for await (const cursor of mergeRows(lazy, counts)) {
-          found.push(rowOf(cursor));
+        for await (const runs of mergeRows(lazy, counts)) {
+          const given = runs.flatMap(rowsOf);
+          found.push(...given);
           // Lazy: nothing is open whose first day has not come.
           const opened = starts.filter((_, index) => log.lines.includes(`open s${index}`));
-          expect(Math.max(...opened)).toBeLessThanOrEqual(Number(cursor.time()));
+          expect(Math.max(...opened)).toBeLessThanOrEqual(Math.max(...given.map(({ time }) => time)));
         }
         const all = some.flatMap(({ rows: own }) => own);
         const text = (one: Row): string => JSON.stringify([one.time, one.key, one.content]);
@@ -258,6 +275,72 @@ describe("for any sources", () => {
         expect(log.count("open")).toBe(log.count("close"));
       }),
       { numRuns: 300 },
+    );
+  });
+
+  const chunks = fc.array(fc.integer({ min: 0, max: 4 }), { maxLength: 4 });
+  /** Rows as they lie in a source: in order, or, as a damaged one might be, in any. */
+  const anySource = fc.record({ rows, chunks, inOrder: fc.boolean(), slack: fc.integer({ min: 0, max: 3 }) });
+
+  it("the merge in runs is the merge row by row, whether a source has a key, and is in order, or not", async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(anySource, { maxLength: 6 }), fc.boolean(), async (some, hasKey) => {
+        const order = hasKey ? ORDER : { ...ORDER, keyColumns: [] };
+        const lazy = some.map(({ rows: own, chunks: sizes, inOrder, slack }, index) => {
+          const sorted = inOrder ? own.toSorted(byPlace) : own;
+          const notBefore = BigInt(Math.min(5, ...own.map(({ time }) => time)) - slack);
+          return { name: `s${index}`, notBefore, chunks: () => inChunks(sorted, sizes) };
+        });
+        const byRow: (Row & { origin: string })[] = [];
+        const [expected, counts] = [
+          { collapsed: 0n, conflicting: 0n },
+          { collapsed: 0n, conflicting: 0n },
+        ];
+        const oldSources = lazy.map(({ name, notBefore, chunks: open }) => ({
+          notBefore,
+          open: async () => [new CursorByRow(name, order, open())],
+        }));
+        for await (const cursor of mergeByRow(oldSources, expected)) {
+          const fields = order.columns.map((_, at) => (cursor.isNull(at) ? null : cursor.field(at).slice()));
+          byRow.push({ ...rowOf(new IndexedRows(rawRows(3, [fields])), 0), origin: cursor.origin });
+        }
+        const inRuns: (Row & { origin: string })[] = [];
+        const sources_ = lazy.map(({ name, notBefore, chunks: open }) => ({
+          notBefore,
+          open: async () => [new RowCursor(name, order, open())],
+        }));
+        for await (const runs of mergeRows(sources_, counts)) {
+          inRuns.push(...runs.flatMap((run) => rowsOf(run).map((one) => ({ ...one, origin: run.origin }))));
+        }
+        expect(inRuns).toEqual(byRow);
+        expect(counts).toEqual(expected);
+      }),
+      { numRuns: 500 },
+    );
+  });
+
+  it("only wanted rows are merged and counted, in runs of those that lie together", async () => {
+    const isWanted = ({ content }: Row): boolean => content === "a" || content === null;
+    await fc.assert(
+      fc.asyncProperty(sources, async (some) => {
+        const opened = (onlyWanted: boolean): LazySource[] =>
+          some.map(({ rows: own }, index) => {
+            const sorted = own.toSorted(byPlace);
+            const kept = onlyWanted ? sorted : sorted.filter(isWanted);
+            const open = async (): Promise<RowCursor[]> => [
+              new RowCursor(`s${index}`, ORDER, inChunks(kept, [3]), onlyWanted ? wanted : undefined),
+            ];
+            return { notBefore: -9n, open };
+          });
+        const wanted: WantedRows = (chunk, from) => {
+          let first = from;
+          while (first < chunk.count && !isWanted(rowOf(chunk, first))) first += 1;
+          let to = first;
+          while (to < chunk.count && isWanted(rowOf(chunk, to))) to += 1;
+          return first === to ? null : { from: first, to };
+        };
+        expect(await merged(opened(true))).toEqual(await merged(opened(false)));
+      }),
     );
   });
 });

@@ -4,7 +4,7 @@
  */
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ndjsonRow } from "../../../src/retrieve/formats/ndjson.ts";
+import { ndjsonWriter } from "../../../src/retrieve/formats/ndjson.ts";
 import { type Column, VALUE_KINDS } from "../../../src/rows/column.ts";
 import { encodeNumeric } from "../../../src/rows/numeric.ts";
 import {
@@ -18,13 +18,13 @@ import {
   INT64_MAX,
   INT64_MIN,
   int8,
-  rowOf,
+  textOf,
   utf8,
 } from "./value-fields.ts";
 
 /** The line of a row with these fields. */
 function lineOf(columns: readonly Column[], fields: readonly Field[]): string {
-  return ndjsonRow(columns)(rowOf(fields));
+  return textOf(ndjsonWriter(columns), [fields]);
 }
 
 describe("an NDJSON value", () => {

@@ -52,3 +52,21 @@ it("an empty answer is an empty file, and one that is not published leaves nothi
   expect(await readFile(join(folder, "empty"), "utf8")).toBe("");
   expect((await readdir(folder)).filter((name) => name.startsWith("dropped"))).toEqual([]);
 });
+
+it("a piece is its own until the next one was taken: a writer has two buffers", async () => {
+  const path = join(folder, "buffers");
+  const buffers = [new Uint8Array(1 << 20), new Uint8Array(1 << 20)] as const;
+  const hash = createHash("sha256");
+  await using file = await OutputFile.open(path, "unique", newHash);
+  const expected: Buffer[] = [];
+  for (let piece = 0; piece < 9; piece += 1) {
+    const buffer = buffers[piece % 2] as Uint8Array;
+    buffer.fill(piece);
+    expected.push(Buffer.from(buffer));
+    hash.update(buffer);
+    await file.write(buffer);
+  }
+  expect(await file.finish()).toBe(hash.digest("hex"));
+  await file.publish();
+  expect((await readFile(path)).equals(Buffer.concat(expected))).toBe(true);
+});

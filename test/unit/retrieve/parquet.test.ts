@@ -5,7 +5,7 @@
 import { parquetMetadata, parquetReadObjects } from "hyparquet";
 import { describe, expect, it } from "vitest";
 import { zstdDecompressSync } from "node:zlib";
-import { newHyparquetEncoder } from "../../../src/parquet/write-segment.ts";
+import { newParquetEncoder } from "../../../src/parquet/encode/parquet-encoder.ts";
 import { parquetWriter } from "../../../src/retrieve/formats/parquet.ts";
 import type { Column } from "../../../src/rows/column.ts";
 import {
@@ -20,32 +20,35 @@ import {
   int4,
   int8,
   numeric,
-  rowOf,
+  rowsOf,
   utf8,
 } from "./value-fields.ts";
 
 const LIMITS = { rowGroupRowsMax: 4, rowGroupBytesMax: 1000 };
 
+/** Rows come in runs of `runRows`, as the merge hands them over. */
 async function fileOf(
   columns: readonly Column[],
   rows: Iterable<readonly Field[]>,
-): Promise<{ file: ArrayBuffer; piecesBefore: number[] }> {
+  runRows = 3,
+): Promise<{ file: ArrayBuffer; fullAt: number[] }> {
   const writer = parquetWriter(columns, {
-    newEncoder: newHyparquetEncoder,
+    newEncoder: newParquetEncoder("firnline version 0.0.0"),
     ...LIMITS,
     metadata: { "firnline.pipeline": "audit_logs" },
   });
   const pieces = [writer.header() as Uint8Array];
-  const piecesBefore: number[] = [];
-  let at = 0;
-  for (const row of rows) {
-    const piece = (await writer.row(rowOf(row))) as Uint8Array;
-    if (piece.length > 0) piecesBefore.push(at);
-    pieces.push(piece);
-    at += 1;
+  const fullAt: number[] = [];
+  const all = [...rows];
+  const chunk = rowsOf(all);
+  for (let at = 0; at < all.length;) {
+    at = writer.take(chunk, at, Math.min(all.length, at + runRows));
+    if (!writer.isFull) continue;
+    fullAt.push(at);
+    pieces.push((await writer.piece()) as Uint8Array);
   }
   pieces.push((await writer.end()) as Uint8Array);
-  return { file: new Uint8Array(Buffer.concat(pieces)).buffer, piecesBefore };
+  return { file: new Uint8Array(Buffer.concat(pieces)).buffer, fullAt };
 }
 
 async function objectsOf(file: ArrayBuffer): Promise<Record<string, unknown>[]> {
@@ -60,8 +63,8 @@ describe("an answer in Parquet", () => {
       int8(BigInt(n)),
       n % 3 === 0 ? null : utf8(`row ${n}`),
     ]);
-    const { file, piecesBefore } = await fileOf(columns, rows);
-    expect(piecesBefore).toEqual([3, 7]);
+    const { file, fullAt } = await fileOf(columns, rows);
+    expect(fullAt).toEqual([4, 8]);
     expect(parquetMetadata(file).row_groups.map(({ num_rows }) => num_rows)).toEqual([4n, 4n, 2n]);
     expect(await objectsOf(file)).toEqual(
       rows.map((_, n) => ({ id: BigInt(n), name: n % 3 === 0 ? null : `row ${n}` })),
@@ -74,6 +77,7 @@ describe("an answer in Parquet", () => {
     const { file } = await fileOf(
       columns,
       sizes.map((size, n) => [int8(BigInt(n)), utf8("x".repeat(size))]),
+      sizes.length,
     );
     expect(parquetMetadata(file).row_groups.map(({ num_rows }) => num_rows)).toEqual([3n, 1n, 1n]);
     expect((await objectsOf(file)).map(({ name }) => (name as string).length)).toEqual(sizes);

@@ -5,6 +5,7 @@ import { manifestLocator } from "../../../src/archive/locators.ts";
 import type { Archive } from "../../../src/archive/port.ts";
 import type { ReadableSegment } from "../../../src/catalog/port.ts";
 import type { Progress } from "../../../src/environment.ts";
+import { KeptManifests } from "../../../src/retrieve/kept-manifests.ts";
 import { SegmentColumns } from "../../../src/retrieve/segment-columns.ts";
 import { addDays, type DayUtc, formatDay, parseDay } from "../../../src/rows/day.ts";
 import { toHex } from "../../../src/rows/hex.ts";
@@ -59,10 +60,9 @@ class Manifests {
 function columnsOf(manifests: Manifests, report: (progress: Progress) => void = () => {}): SegmentColumns {
   const { signal } = new AbortController();
   const { archive } = manifests;
+  const reader = { archive, newHash, pipeline: "audit_logs", signal };
   return new SegmentColumns({
-    archive,
-    newHash,
-    pipeline: "audit_logs",
+    manifests: new KeptManifests(reader),
     signal,
     fingerprint: FINGERPRINT,
     report,

@@ -1,5 +1,6 @@
 /** Fields that are easy to get wrong, of every kind, and rows of them: what the formats of answers are tried on. */
-import type { AnswerRow } from "../../../src/retrieve/formats/answer-writer.ts";
+import type { AnswerWriter, Piece } from "../../../src/retrieve/formats/answer-writer.ts";
+import { IndexedRows } from "../../../src/retrieve/indexed-rows.ts";
 import type { Column, ValueKind } from "../../../src/rows/column.ts";
 import {
   dayFromCivil,
@@ -9,6 +10,7 @@ import {
   POSTGRES_EPOCH_DAY,
 } from "../../../src/rows/day.ts";
 import { encodeNumeric, numericFromText, type NumericParts } from "../../../src/rows/numeric.ts";
+import { rawRows } from "../../support/copy-stream.ts";
 
 export type Field = Uint8Array | null;
 
@@ -141,10 +143,22 @@ export function column(name: string, kind: ValueKind, more: Partial<Column> = {}
   };
 }
 
-/** A row as a format sees it. */
-export const rowOf = (fields: readonly Field[]): AnswerRow => ({
-  isNull: (index) => fields[index] === null,
-  field: (index) => fields[index] as Uint8Array,
-});
+/** Rows as a format takes them. */
+export const rowsOf = (rows: readonly (readonly Field[])[]): IndexedRows =>
+  new IndexedRows(rawRows(rows[0]?.length ?? 0, rows));
+
+/** What a format of text writes for rows that come in one run, without header and end. */
+export function textOf(writer: AnswerWriter, rows: readonly (readonly Field[])[]): string {
+  const chunk = rowsOf(rows);
+  let text = "";
+  for (let row = 0; row < rows.length;) {
+    row = writer.take(chunk, row, rows.length);
+    text += decoded(writer.piece() as Piece);
+  }
+  return text;
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+export const decoded = (piece: Piece): string => (typeof piece === "string" ? piece : decoder.decode(piece));
 
 export const hex = (value: Uint8Array): string => Buffer.from(value).toString("hex") || "(empty)";

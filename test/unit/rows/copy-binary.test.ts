@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { isFirnlineError } from "../../../src/errors.ts";
-import { CopyBinaryDecoder, RawColumns, type RawRows } from "../../../src/rows/copy-binary.ts";
+import { RawColumns, type RawRows } from "../../../src/rows/copy-binary.ts";
+import { CopyBinaryDecoder } from "../../../src/rows/copy-decoder.ts";
 import {
   bytesOf,
   copyStream,

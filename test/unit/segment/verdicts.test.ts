@@ -14,6 +14,7 @@ const readBack: ReadBack = {
   bytes: 4096n,
   sha256: hashOf("object"),
   chunks: chunks.map(({ rows, digests }) => ({ rows, digests: [...digests] })),
+  indexProblem: null,
 };
 
 describe("the seal", () => {

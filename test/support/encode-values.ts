@@ -2,13 +2,14 @@
  * From raw fields to Parquet's physical values, for one column of one row group. A field whose value Parquet cannot
  * hold bit for bit becomes an exception: it is written as null (a NaN with payload as NaN, a numeric's infinity as its
  * text) and its bytes go into the manifest. The way back is `decode-values.ts`, which shares no code with this file.
+ * The encoder in `src/parquet/encode` must find exact what this finds exact.
  */
-import type { Column, ValueKind } from "../rows/column.ts";
-import { indexFields, type RawColumn } from "../rows/copy-binary.ts";
-import { POSTGRES_EPOCH_DAY, POSTGRES_EPOCH_MICROS } from "../rows/day.ts";
-import { decodeNumeric, encodeNumeric, numericFromText, numericToText } from "../rows/numeric.ts";
-import { bytesEqual, toHex } from "../rows/hex.ts";
-import type { FieldException } from "../segment/manifest.ts";
+import type { Column, ValueKind } from "../../src/rows/column.ts";
+import { indexFields, type RawColumn } from "../../src/rows/copy-binary.ts";
+import { POSTGRES_EPOCH_DAY, POSTGRES_EPOCH_MICROS } from "../../src/rows/day.ts";
+import { decodeNumeric, encodeNumeric, numericFromText, numericToText } from "../../src/rows/numeric.ts";
+import { bytesEqual, toHex } from "../../src/rows/hex.ts";
+import type { FieldException } from "../../src/segment/manifest.ts";
 
 export type PhysicalValue = null | boolean | number | bigint | Uint8Array;
 

@@ -1,14 +1,14 @@
 /**
- * The Parquet encoder, behind a narrow port: chunks of raw columns in, bytes out. This one drives hyparquet-writer with
- * node's zstd; a faster one can stand behind the same port. A row group holds whole chunks.
+ * The encoder of Firnline's first segments, which drives hyparquet-writer with node's zstd: the oracle that the archive's own
+ * encoder is held against, and the maker of older objects that must stay readable.
  */
 import { zstdCompressSync } from "node:zlib";
 import { ByteWriter, ParquetWriter } from "hyparquet-writer";
-import type { ValueKind } from "../rows/column.ts";
-import type { FieldException } from "../segment/manifest.ts";
+import type { ValueKind } from "../../src/rows/column.ts";
+import type { FieldException } from "../../src/segment/manifest.ts";
 import { encodeColumn, type PhysicalValue } from "./encode-values.ts";
-import { parquetSchema } from "./parquet-schema.ts";
-import type { NewSegmentEncoder } from "./segment-encoder.ts";
+import { parquetSchema } from "../../src/parquet/parquet-schema.ts";
+import type { NewSegmentEncoder } from "../../src/parquet/segment-encoder.ts";
 
 /** The writer's dictionary merges 0 and -0, and floats rarely repeat: write their bits as they are. */
 const PLAIN_KINDS: ReadonlySet<ValueKind> = new Set<ValueKind>(["float4", "float8"]);
@@ -62,6 +62,9 @@ function detachBounds(indexes: ParquetWriter["pendingIndexes"]): void {
 export const newHyparquetEncoder: NewSegmentEncoder = (columns, metadata) => {
   const writer = new DrainingWriter(1024 * 1024);
   const schema = parquetSchema(columns);
+  // It gives the width of a logical INTEGER as an i32: DuckDB and all readers built on Thrift's generated code then refuse
+  // the whole file.
+  for (const element of schema) if (element.logical_type?.type === "INTEGER") delete element.logical_type;
   const parquet = new ParquetWriter({
     writer,
     schema,

@@ -1,13 +1,13 @@
 /**
- * From physical values, as a Parquet reader gives them, back to raw fields in COPY layout. The seal compares digests
- * of what comes out of here with digests of what Postgres sent, so this file shares no code with `encode-values.ts`.
+ * From physical values, as a Parquet library gives them, back to raw fields in COPY layout, a JavaScript value at a time:
+ * what `schemas/FORMAT.md` says of every kind. The reader in `src/parquet/decode` does the same to bytes.
  */
-import { FirnlineError } from "../errors.ts";
-import type { Column, ValueKind } from "../rows/column.ts";
-import { type RawColumn, RawColumnWriter } from "../rows/copy-binary.ts";
-import { fromHex } from "../rows/hex.ts";
-import { encodeNumeric, numericFromText } from "../rows/numeric.ts";
-import type { FieldException } from "../segment/manifest.ts";
+import { FirnlineError } from "../../src/errors.ts";
+import type { Column, ValueKind } from "../../src/rows/column.ts";
+import { type RawColumn, RawColumnWriter } from "../../src/rows/copy-binary.ts";
+import { fromHex } from "../../src/rows/hex.ts";
+import { encodeNumeric, numericFromText } from "../../src/rows/numeric.ts";
+import type { FieldException } from "../../src/segment/manifest.ts";
 
 type Decoder = (out: RawColumnWriter, value: never, column: Column) => void;
 
