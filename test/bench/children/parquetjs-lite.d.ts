@@ -1,0 +1,4 @@
+declare module "parquetjs-lite" {
+  const parquetjs: unknown;
+  export default parquetjs;
+}
