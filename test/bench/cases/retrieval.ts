@@ -11,7 +11,7 @@ import { withClient } from "../server.ts";
 import { firnlineJob, type PolicyTerms } from "./firnline.ts";
 
 /** The rows that are looked for: few enough to be a needle, enough to be on several days. */
-const NEEDLE_ROWS = 12;
+const NEEDLE_ROWS = 8;
 
 interface Archived {
   readonly url: string;
@@ -20,8 +20,8 @@ interface Archived {
   readonly needle: { readonly actor: string; readonly rows: number };
 }
 
-/** Days of the history have some thousand rows then, as of tables that people archive. */
-const HISTORY_TIMES_ROWS = 3;
+/** 20,000 rows a day at the default: of much smaller days manifests and indexes are a larger share than what is looked for. */
+const HISTORY_TIMES_ROWS = 6;
 
 const rowsOf = (bench: Bench, layout: "day" | "history"): number =>
   layout === "day" ? bench.rows : bench.rows * HISTORY_TIMES_ROWS;
