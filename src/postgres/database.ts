@@ -8,6 +8,7 @@ import { FirnlineError } from "../errors.ts";
 import { CheckedOut, lostCommit, rollback } from "./checked-out.ts";
 import { CopyOut, type CopyTaker } from "./copy-out.ts";
 import { databaseError } from "./errors.ts";
+import { openReadingSocket } from "./reading-socket.ts";
 
 export interface DatabaseOptions {
   readonly connectionString: string;
@@ -139,6 +140,7 @@ export class Database implements AsyncDisposable {
       idleTimeoutMillis: 10_000,
       keepAlive: true,
       allowExitOnIdle: true,
+      stream: openReadingSocket as unknown as NonNullable<pg.PoolConfig["stream"]>,
     });
     // A backend that is terminated while idle must not end this process (fault 16).
     this.#pool.on("error", () => {});
