@@ -64,6 +64,7 @@ export class DecodePool implements AsyncDisposable {
       return await new Promise((resolve) => void this.#waiting.push(resolve));
     }
     const worker = new Worker(WORKER);
+    worker.on("error", () => {}); // whoever waits for it hears of it; idle, it is nobody's concern
     this.#all.add(worker);
     return worker;
   }
@@ -95,6 +96,7 @@ async function ask(worker: Worker, job: GroupJob): Promise<WorkerAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<WorkerAnswer>();
   const onExit = (code: number): void => reject(new Error(`its thread ended with code ${code}`));
   worker.once("message", resolve);
+  worker.once("messageerror", reject);
   worker.once("error", reject);
   worker.once("exit", onExit);
   try {
@@ -104,6 +106,7 @@ async function ask(worker: Worker, job: GroupJob): Promise<WorkerAnswer> {
     return await promise;
   } finally {
     worker.off("message", resolve);
+    worker.off("messageerror", reject);
     worker.off("error", reject);
     worker.off("exit", onExit);
   }

@@ -55,8 +55,13 @@ export class CopyOut {
   }
 
   /** Resolves when the server is ready for the next statement; an error may come after the rows, of a constraint. */
-  get answered(): Promise<void> {
-    return this.#answered.promise;
+  async answered(silenceMs: number, onSilence: () => void): Promise<void> {
+    const watchdog = setTimeout(onSilence, silenceMs);
+    try {
+      await this.#answered.promise;
+    } finally {
+      clearTimeout(watchdog);
+    }
   }
 
   /** True when something is ready, false when the rows are through. The server waits while nobody asks. */
@@ -93,6 +98,8 @@ export class CopyOut {
 
   handleError(error: unknown): void {
     this.#answered.reject(error);
+    // In the middle of the rows, of a timer of pg's own: nobody takes what is still on its way.
+    if (!this.#isOver) this.#socket?.destroy();
     this.#fail(error);
   }
 

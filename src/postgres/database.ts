@@ -114,7 +114,7 @@ export class Transaction {
     try {
       while (await rows.next(this.#copySilenceMs, destroy)) yield;
       // The rows end before the command does: a constraint that refuses a DELETE speaks up only now.
-      await rows.answered;
+      await rows.answered(this.#copySilenceMs, destroy);
       finished = true;
     } catch (error) {
       finished = true;

@@ -66,8 +66,13 @@ export class OpenedAhead implements AsyncDisposable {
     }));
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Ends what is waited for: a restored copy may take days, and the answer has failed. */
+  stop(): void {
     this.#stop.abort();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.stop();
     for (const opening of this.#opened.values()) {
       const cursors = await opening.catch(() => []);
       for (const cursor of cursors) await cursor[Symbol.asyncDispose]();

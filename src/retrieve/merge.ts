@@ -34,31 +34,42 @@ export async function* mergeRows(
 ): AsyncGenerator<readonly RowRun[], void, undefined> {
   const waiting = [...sources].sort((left, right) => compareBigint(left.notBefore, right.notBefore));
   const active: RowCursor[] = [];
+  const open = new Set<RowCursor>();
+  // As soon as it is through: a range of years has thousands, and each has a chunk (I10).
+  const close = async (cursor: RowCursor): Promise<void> => {
+    open.delete(cursor);
+    await cursor[Symbol.asyncDispose]();
+  };
   let runs: RowRun[] = [];
-  await using disposer = new AsyncDisposableStack();
-  for (;;) {
-    let first = smallest(active, null);
-    while (waiting[0] !== undefined && (first === null || waiting[0].notBefore <= first.time())) {
-      // What is ready goes out before anything is awaited.
-      if (runs.length > 0) yield runs;
-      runs = [];
-      for (const opened of await (waiting.shift() as LazySource).open()) {
-        const cursor = disposer.use(opened);
-        if (await cursor.load()) active.push(cursor);
+  try {
+    for (;;) {
+      let first = smallest(active, null);
+      while (waiting[0] !== undefined && (first === null || waiting[0].notBefore <= first.time())) {
+        // What is ready goes out before anything is awaited.
+        if (runs.length > 0) yield runs;
+        runs = [];
+        const opened = await (waiting.shift() as LazySource).open();
+        for (const cursor of opened) open.add(cursor);
+        for (const cursor of opened) {
+          if (await cursor.load()) active.push(cursor);
+          else await close(cursor);
+        }
+        first = smallest(active, null);
       }
-      first = smallest(active, null);
-    }
-    if (first === null) break;
-    for (const cursor of takeRuns(first, active, waiting[0]?.notBefore ?? null, counts, runs)) {
-      if (runs.length > 0) yield runs;
-      runs = [];
-      if (!(await cursor.load())) {
+      if (first === null) break;
+      for (const cursor of takeRuns(first, active, waiting[0]?.notBefore ?? null, counts, runs)) {
+        if (runs.length > 0) yield runs;
+        runs = [];
+        if (await cursor.load()) continue;
         active.splice(active.indexOf(cursor), 1);
-        await cursor[Symbol.asyncDispose]();
+        await close(cursor);
       }
     }
+    if (runs.length > 0) yield runs;
+  } finally {
+    // Why it ended matters more than how the rest of it closes.
+    await Promise.allSettled([...open].map(close));
   }
-  if (runs.length > 0) yield runs;
 }
 
 /** Takes runs from `first`, the smallest cursor, or from all that stand at its row. Returns the cursors that must be loaded. */

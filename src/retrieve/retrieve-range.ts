@@ -26,6 +26,7 @@ import { mapRows, readArchived, type WantedDays } from "./archived-rows.ts";
 import { evidenceText } from "./evidence.ts";
 import { type AnswerFormat, newAnswerWriter } from "./formats/answer-format.ts";
 import { KeptManifests } from "./kept-manifests.ts";
+import type { RowRun } from "./indexed-rows.ts";
 import { type MergeCounts, mergeRows } from "./merge.ts";
 import { OutputFile } from "./output-file.ts";
 import { patientArchive } from "./patient-archive.ts";
@@ -187,7 +188,7 @@ async function answer<Tx>(
   let rows = 0n;
   let reported = 0n;
   await out.write(writer.header());
-  for await (const runs of mergeRows(sources, counts)) {
+  const giveOut = async (runs: readonly RowRun[]): Promise<void> => {
     for (const run of runs) {
       for (let row = run.from; row < run.to;) {
         row = writer.take(run.rows, row, run.to);
@@ -202,6 +203,13 @@ async function answer<Tx>(
         environment.report({ stage: "read", subject: options.out, rows, bytes: out.bytes });
       }
     }
+  };
+  for await (const runs of mergeRows(sources, counts)) {
+    await giveOut(runs).catch((error: unknown) => {
+      // Before the cursors are closed, which waits for what they are at.
+      archived.stop();
+      throw error;
+    });
   }
   checkpoint(signal);
   await out.write(await writer.end());

@@ -15,13 +15,15 @@ export type WantedRows = (
 
 const everyRow: WantedRows = ({ count }, from) => (from < count ? { from, to: count } : null);
 
+const NO_ROWS = new IndexedRows({ rows: 0, columns: [] });
+
 export class RowCursor implements AsyncDisposable {
   /** Where the rows come from, for evidence: `hot`, or a segment's id. */
   readonly origin: string;
   readonly #order: OrderColumns;
   readonly #chunks: AsyncIterator<RawRows>;
   readonly #wanted: WantedRows;
-  #rows: IndexedRows = new IndexedRows({ rows: 0, columns: [] });
+  #rows: IndexedRows = NO_ROWS;
   #row = 0;
   #end = 0;
 
@@ -62,7 +64,10 @@ export class RowCursor implements AsyncDisposable {
   async load(): Promise<boolean> {
     for (;;) {
       const result = await this.#chunks.next();
-      if (result.done === true) return false;
+      if (result.done === true) {
+        this.#clear();
+        return false;
+      }
       this.#rows = new IndexedRows(result.value);
       if (this.#find(0)) return true;
     }
@@ -106,7 +111,14 @@ export class RowCursor implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#clear();
     await this.#chunks.return?.();
+  }
+
+  /** Lets go of the last chunk: whoever holds on to a cursor holds no rows. */
+  #clear(): void {
+    this.#rows = NO_ROWS;
+    this.#row = this.#end = 0;
   }
 
   #find(from: number): boolean {

@@ -63,8 +63,12 @@ export class Attempts<Tx> {
     if (this.areOver) return;
     try {
       checkpoint(this.context.signal);
-      // What the last one decided comes first; without a journal there is no use in going on.
+      // What the last one decided comes first.
       if (this.#inARow > 0) await this.context.journal.publish();
+    } catch (error) {
+      return this.#end(error); // without a journal there is no use in going on
+    }
+    try {
       await work();
       this.#inARow = 0;
     } catch (error) {

@@ -75,7 +75,7 @@ export async function executeSteps<Tx>(
 ): Promise<boolean> {
   const attempts = new Attempts(run, tally);
   const { context } = attempts;
-  const overlap = new Overlap(concurrencyOf(context));
+  const overlap = new Overlap(concurrencyOf(context, steps));
   const gates: Gates = { export: attempts.newGate(), seal: attempts.newGate(), prune: attempts.newGate() };
   const leafByLeaf = new Gate();
   const drifted = new Map<string, Drifted>();
@@ -138,9 +138,21 @@ interface Gates {
   readonly prune: Pass;
 }
 
-/** To finish a detachment, Postgres waits for all snapshots that are older, and that of an export may last for hours. */
-const concurrencyOf = ({ limits, source }: Pick<StageContext<unknown>, "limits" | "source">): number =>
-  source.leaves.some(({ partition }) => partition?.isDetachPending === true) ? 1 : limits.concurrency;
+/**
+ * To finish a detachment, Postgres waits for all snapshots that are older, and that of an export may last for hours. Beside
+ * a DEFAULT partition a leaf is detached under a lock that an export of that one would stand in the way of.
+ */
+const concurrencyOf = (
+  { limits, source }: Pick<StageContext<unknown>, "limits" | "source">,
+  steps: readonly Step[],
+): number => {
+  const drops = new Set(steps.flatMap(({ leaf, stages }) => (stages.includes("drop") ? leaf?.oid : [])));
+  const isAlone = source.leaves.some(
+    ({ oid, partition }) =>
+      partition?.isDetachPending === true || (partition?.hasDefaultSibling === true && drops.has(oid)),
+  );
+  return isAlone ? 1 : limits.concurrency;
+};
 
 const MOVES: ReadonlySet<Step["stages"][number]> = new Set(["export", "seal", "prune", "drop", "transition"]);
 

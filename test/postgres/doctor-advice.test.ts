@@ -2,7 +2,8 @@
  * What doctor advises, in which words, and that pasting it helps. Each case is really built; the texts are in
  * `test/golden/doctor-advice.txt` (`vitest run -u` writes it anew; read the difference).
  */
-import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type pg from "pg";
+import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 
 import { adviseOn } from "../../src/hot/postgres/advice.ts";
 import { readHealth } from "../../src/hot/postgres/health.ts";
@@ -57,6 +58,15 @@ async function beside(sql: string | undefined): Promise<AsyncDisposable | null> 
   return client;
 }
 
+/** A snapshot of autovacuum's own would keep VACUUM FULL from the rows that were deleted a moment ago. */
+async function isUndisturbed(client: pg.Client): Promise<boolean> {
+  const { rows } = await client.query(
+    `SELECT count(*)::int AS workers FROM pg_stat_activity
+     WHERE backend_type = 'autovacuum worker' AND datname = current_database()`,
+  );
+  return rows[0]?.workers === 0;
+}
+
 const text = ({ code, subject, problem, hint, fix }: Advice): string =>
   told({ message: `${code} ${subject}: ${problem}. ${hint}.`, fix });
 
@@ -76,6 +86,7 @@ describe("advice", () => {
       for (const { problem, hint } of given) {
         expect(`${problem}. ${hint}.`).not.toMatch(/undefined|null\b|NaN|Infinity|\n/);
       }
+      await vi.waitUntil(async () => await isUndisturbed(client), { timeout: 60_000 });
       for (const { fix } of given) await paste(client, fix);
       if (one.isCured === false) return;
       // In new sessions: what is set for a role holds for those.

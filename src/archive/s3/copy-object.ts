@@ -59,9 +59,12 @@ export async function moveObject(
       ? await copyByParts(copy, bytes, sizes.partBytes)
       : await copyAtOnce(copy, bytes));
   const moved = { key: where.key, versionId };
-  // Ceph and others forget the tags that an upload was begun with.
-  if (bytes > sizes.atOnceBytesMax) await tagObject(bucket, where, moved, await tagsOf(bucket, where, found));
   const after = await headOf(bucket, where, moved);
+  if (bytes > sizes.atOnceBytesMax) {
+    const tags = await tagsOf(bucket, where, found);
+    // Ceph and others forget the tags that an upload was begun with. Some give none out of a cold object.
+    if (after.TagCount !== Object.keys(tags).length) await tagObject(bucket, where, moved, tags);
+  }
   if (after.ContentLength === bytes && classOf(after) === target) return moved;
   throw new FirnlineError({
     code: "E_VERIFY",

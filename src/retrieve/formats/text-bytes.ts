@@ -99,28 +99,44 @@ export function embeddedJson(skip: number, slowly: ValueText): PutValue {
   };
 }
 
-/** Whether there is a line break in a field. Fields are asked for in order, and a search goes on to the next one found. */
+/** The next line feed and carriage return of a column, at or after the last place that was asked for. */
+interface Breaks {
+  readonly bytes: Buffer;
+  feed: number;
+  return: number;
+}
+
+/**
+ * Whether there is a line break in a field. Fields of a column are asked for in order, and a search goes on to the next one
+ * found; where rows of several chunks take turns, each chunk goes on from its own place.
+ */
 class LineBreaks {
-  #column: IndexedColumn | null = null;
-  #bytes: Buffer = Buffer.alloc(0);
-  /** The first of each at or after the last place that was asked for. */
-  #feed = 0;
-  #return = 0;
+  readonly #known = new WeakMap<IndexedColumn, Breaks>();
+  #last: IndexedColumn | null = null;
+  #breaks: Breaks = { bytes: Buffer.alloc(0), feed: -1, return: -1 };
 
   isIn(column: IndexedColumn, start: number, end: number): boolean {
-    const { bytes } = column;
-    if (column !== this.#column) {
-      this.#column = column;
-      this.#bytes = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-      this.#feed = this.#return = -1;
-    }
-    if (this.#feed < start) this.#feed = this.#next(LINE_FEED, start);
-    if (this.#return < start) this.#return = this.#next(RETURN, start);
-    return this.#feed < end || this.#return < end;
+    if (column !== this.#last) this.#turnTo(column);
+    const breaks = this.#breaks;
+    if (breaks.feed < start) breaks.feed = next(breaks.bytes, LINE_FEED, start);
+    if (breaks.return < start) breaks.return = next(breaks.bytes, RETURN, start);
+    return breaks.feed < end || breaks.return < end;
   }
 
-  #next(byte: number, from: number): number {
-    const found = this.#bytes.indexOf(byte, from);
-    return found < 0 ? Number.POSITIVE_INFINITY : found;
+  #turnTo(column: IndexedColumn): void {
+    const { bytes } = column;
+    const known = this.#known.get(column);
+    this.#breaks = known ?? {
+      bytes: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength),
+      feed: -1,
+      return: -1,
+    };
+    if (known === undefined) this.#known.set(column, this.#breaks);
+    this.#last = column;
   }
+}
+
+function next(bytes: Buffer, byte: number, from: number): number {
+  const found = bytes.indexOf(byte, from);
+  return found < 0 ? Number.POSITIVE_INFINITY : found;
 }

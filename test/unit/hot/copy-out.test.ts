@@ -133,7 +133,7 @@ describe("an error", () => {
     expect(connection.heardText).toBe(Buffer.concat([error, message("Z", "I")]).toString("latin1"));
     copy.handleError(new Error("permission denied"));
     await expect(copy.next(SILENCE_MS, never)).rejects.toThrow("permission denied");
-    await expect(copy.answered).rejects.toThrow("permission denied");
+    await expect(copy.answered(SILENCE_MS, never)).rejects.toThrow("permission denied");
   });
 
   it("after the last row is found by who waits for the answer", async () => {
@@ -142,7 +142,30 @@ describe("an error", () => {
     connection.send(message("c", ""));
     expect(await over).toBe(false);
     copy.handleError(new Error("violates foreign key constraint"));
-    await expect(copy.answered).rejects.toThrow("violates foreign key constraint");
+    await expect(copy.answered(SILENCE_MS, never)).rejects.toThrow("violates foreign key constraint");
+  });
+
+  it("that pg makes up in the middle of the rows ends the connection, as more of them would come", async () => {
+    const { connection, copy } = begin();
+    const over = copy.next(SILENCE_MS, never);
+    connection.send(message("d", "one"));
+    copy.handleError(new Error("Query read timeout"));
+    await expect(over).rejects.toThrow("Query read timeout");
+    expect(connection.isDestroyed).toBe(true);
+  });
+
+  it("that never comes, nor any answer, is not waited for longer than silence may last", async () => {
+    const { connection, copy } = begin();
+    connection.send(message("c", ""));
+    const silent = new Promise<void>((resolve) => {
+      const answered = copy.answered(1, () => {
+        resolve();
+        copy.handleError(new Error("the server was silent"));
+      });
+      answered.catch(() => {});
+    });
+    await silent;
+    await expect(copy.answered(SILENCE_MS, never)).rejects.toThrow("the server was silent");
   });
 
   it("in what takes the rows ends the connection: nobody knows where in the stream it is", async () => {

@@ -1,4 +1,7 @@
 /** Hot rows and archived chunks become one sequence: complete, in order, and nothing hidden (I8, hazard 15). */
+import { setImmediate } from "node:timers/promises";
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 
@@ -342,5 +345,38 @@ describe("for any sources", () => {
         expect(await merged(opened(true))).toEqual(await merged(opened(false)));
       }),
     );
+  });
+});
+
+describe("memory of a merge (I10)", () => {
+  it("holds no chunk of a source that is through, however many there were", async () => {
+    setFlagsFromString("--expose-gc");
+    const collect = runInNewContext("gc") as () => void;
+    const buffers: WeakRef<ArrayBufferLike>[] = [];
+    const sources = Array.from({ length: 40 }, (_, time): LazySource => ({
+      notBefore: BigInt(time),
+      open: async () => {
+        const chunk = chunkOf([{ time, key: 1, content: "x".repeat(1_000) }]);
+        buffers.push(...chunk.columns.map(({ buffer }) => new WeakRef(buffer)));
+        const chunks = (async function* () {
+          yield chunk;
+        })();
+        return await Promise.resolve([new RowCursor(String(time), ORDER, chunks)]);
+      },
+    }));
+    let seen = 0;
+    for await (const runs of mergeRows(sources, { collapsed: 0n, conflicting: 0n })) {
+      seen += runs.length;
+      if (seen < 35) continue;
+      // Looking at a WeakRef keeps it alive until the turn ends, so nothing is looked at before all is collected.
+      for (let turn = 0; turn < 5; turn += 1) {
+        await setImmediate();
+        collect();
+      }
+      const alive = buffers.filter((buffer) => buffer.deref() !== undefined).length;
+      expect(alive).toBeLessThan(20);
+      return;
+    }
+    expect.unreachable();
   });
 });
