@@ -2,7 +2,7 @@
 import { readdir } from "node:fs/promises";
 import { expect } from "vitest";
 import { auditRows } from "../support/audit-rows.ts";
-import { AS_OF, LAST_COLD, LAST_DUE, type Scenario, SMALL } from "../support/scenario.ts";
+import { AS_OF, inOrder, LAST_COLD, LAST_DUE, type Scenario, SMALL } from "../support/scenario.ts";
 import { CommandLine, type Ending, type Environ, jsonLines } from "./command-line.ts";
 
 export const WHEN = ["--as-of", AS_OF];
@@ -10,7 +10,9 @@ export const YEAR = ["--from", "2025-12-01", "--to", "2026-02-28"];
 
 export function start(scenario: Scenario, args: readonly string[], environ: Environ = {}): CommandLine {
   const own = { DATABASE_URL: scenario.url, ...SMALL };
-  return new CommandLine([...args, "--folder", scenario.policies], { environ: { ...own, ...environ } });
+  return new CommandLine([...args, "--folder", scenario.policies], {
+    environ: { ...own, ...inOrder(environ) },
+  });
 }
 
 export async function cli(scenario: Scenario, ...args: readonly string[]): Promise<Ending> {

@@ -19,7 +19,9 @@ afterAll(async () => await template[Symbol.asyncDispose]());
 describe("a run that fails", () => {
   test.concurrent.each(BUSY_FAILPOINTS)("at %s is finished by the next one", async (name) => {
     await using scenario = await copyBusyDays(template);
-    const failing = scenario.run({ environ: { FIRNLINE_FAILPOINT: `${name}:error` } });
+    const failing = scenario.run({
+      environ: { FIRNLINE_FAILPOINT: `${name}:error`, FIRNLINE_CONCURRENCY: "3" },
+    });
     await expect(failing).rejects.toMatchObject({ code: "E_INTERNAL", subject: `failpoint ${name}` });
     const [run] = await scenario.query("SELECT state, error FROM firnline.run ORDER BY started_at DESC");
     expect(run).toEqual({ state: "failed", error: expect.stringContaining(`failpoint ${name}`) });

@@ -44,7 +44,7 @@ async function finalState(scenario: Scenario): Promise<typeof undisturbed> {
 }
 
 async function killAndRecover(scenario: Scenario, failpoint: string): Promise<void> {
-  const killed = await scenario.spawnRun({ FIRNLINE_FAILPOINT: failpoint }).ended;
+  const killed = await scenario.spawnRun({ FIRNLINE_FAILPOINT: failpoint, FIRNLINE_CONCURRENCY: "3" }).ended;
   expect(killed, "the run passes the failpoint").toMatchObject({ code: null, signal: "SIGKILL" });
   // I2 and I8 hold in the wreck too, before anybody has repaired anything.
   await expectRetrievalComplete(scenario, { deletable: DELETABLE });

@@ -49,9 +49,10 @@ async function finalState(scenario: Scenario): Promise<unknown> {
 }
 
 /** `FIRNLINE_FAILPOINT`, with the count behind the action. */
-const at = (point: string, action: string): { FIRNLINE_FAILPOINT: string } => {
+const at = (point: string, action: string): { FIRNLINE_FAILPOINT: string; FIRNLINE_CONCURRENCY: string } => {
   const [name, hit] = point.split("@");
-  return { FIRNLINE_FAILPOINT: `${name}:${action}${hit === undefined ? "" : `@${hit}`}` };
+  const failpoint = `${name}:${action}${hit === undefined ? "" : `@${hit}`}`;
+  return { FIRNLINE_FAILPOINT: failpoint, FIRNLINE_CONCURRENCY: "3" };
 };
 
 async function finish(scenario: Scenario): Promise<void> {

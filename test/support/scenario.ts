@@ -187,7 +187,7 @@ export class Scenario implements AsyncDisposable {
   }
 
   settings(environ: Environ = {}): Settings {
-    return readSettings({ ...SMALL, ...this.#options.environ, ...environ });
+    return readSettings({ ...SMALL, ...this.#options.environ, ...inOrder(environ) });
   }
 
   async query(text: string, values: readonly unknown[] = []): Promise<Record<string, string>[]> {
@@ -255,7 +255,7 @@ export class Scenario implements AsyncDisposable {
   spawn(args: readonly string[], environ: Environ = {}): FirnlineProcess {
     const { archive, environ: given } = this.#options;
     const own = { DATABASE_URL: this.url, ...SMALL, ...archive?.server.environ, ...given };
-    return new FirnlineProcess([...args, "--folder", this.policies], { ...own, ...environ });
+    return new FirnlineProcess([...args, "--folder", this.policies], { ...own, ...inOrder(environ) });
   }
 
   /** `firnline run` as a process of its own. */
@@ -319,6 +319,10 @@ function archivePolicy(folder: string, place: ScenarioBucket | undefined): Recor
 }
 
 /** JSON is YAML, and needs no thought about quotes in hostile names. */
+/** A run that is stopped somewhere is stopped in the same state each time, unless the test wants its stages to overlap. */
+export const inOrder = (environ: Environ): Environ =>
+  environ["FIRNLINE_FAILPOINT"] === undefined ? environ : { FIRNLINE_CONCURRENCY: "1", ...environ };
+
 function policyText(table: string, archive: string, options: ScenarioOptions): string {
   const policy = {
     version: 1,
