@@ -3,7 +3,6 @@
  * and retrievals take it as an argument and know no adapter.
  */
 import type { Archive } from "./archive/port.ts";
-import type { DecodeGroup } from "./parquet/decode-group.ts";
 import type { DetachingLeaves } from "./catalog/detaching.ts";
 import type { Holds } from "./catalog/holds.ts";
 import type { Catalog } from "./catalog/port.ts";
@@ -14,6 +13,7 @@ import type { Failpoint } from "./failpoint.ts";
 import type { LeafDrop } from "./hot/leaf-drop.ts";
 import type { ChunkLimits, Hot } from "./hot/port.ts";
 import type { PresentRows } from "./hot/present-rows.ts";
+import type { DecodeGroup } from "./parquet/decode-group.ts";
 import type { NewSegmentEncoder } from "./parquet/segment-encoder.ts";
 import type { Policy } from "./policy/policy.ts";
 import type { EpochMs } from "./rows/day.ts";

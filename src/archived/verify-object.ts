@@ -5,6 +5,7 @@
 import type { Archive, Locator } from "../archive/port.ts";
 import { hashObject, readBytes } from "../archive/read-object.ts";
 import { FirnlineError } from "../errors.ts";
+import { type DecodedGroup, type DecodeGroup, groupJob } from "../parquet/decode-group.ts";
 import { readIndex } from "../parquet/read-index.ts";
 import { type ByteRange, readLayout, type ReadRange, type RowGroupLayout } from "../parquet/read-segment.ts";
 import type { RawRows } from "../rows/copy-binary.ts";
@@ -12,7 +13,6 @@ import { toHex } from "../rows/hex.ts";
 import type { NewSha256 } from "../segment/digest.ts";
 import type { Manifest } from "../segment/manifest.ts";
 import { type ReadBack, type SealVerdict, sealVerdict } from "../segment/seal-verdict.ts";
-import { type DecodedGroup, type DecodeGroup, groupJob } from "../parquet/decode-group.ts";
 
 /** Page indexes and bloom filters of a very large object; more is damage. */
 const TAIL_BYTES_MAX = 512 * 1024 * 1024;

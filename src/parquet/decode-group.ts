@@ -5,9 +5,8 @@
 import { proveRowGroup } from "./prove-index.ts";
 import type { ColumnEntry } from "./read-index.ts";
 import { decodeRowGroup, type RowGroupLayout } from "./read-segment.ts";
-import type { RawColumn, RawRows } from "../rows/copy-binary.ts";
-import { fromHex, toHex } from "../rows/hex.ts";
-import { columnDigest, type NewSha256 } from "../segment/digest.ts";
+import type { RawColumn } from "../rows/copy-binary.ts";
+import { chunkDigests, type NewSha256 } from "../segment/digest.ts";
 import type { Manifest } from "../segment/manifest.ts";
 
 export interface GroupJob {
@@ -64,14 +63,9 @@ export async function decodeGroup(newHash: NewSha256, job: GroupJob): Promise<De
   return {
     chunks: chunks.map((rows, at) => ({
       rows: rows.rows,
-      digests: digestsOf(newHash, manifest, at, rows),
+      digests: chunkDigests(newHash, manifest.chunks[at]?.salts ?? [], rows.columns),
       columns: wantsRows ? rows.columns : [],
     })),
     problem,
   };
-}
-
-function digestsOf(newHash: NewSha256, manifest: Manifest, chunk: number, rows: RawRows): string[] {
-  const salts = manifest.chunks[chunk]?.salts ?? [];
-  return rows.columns.map((column, at) => toHex(columnDigest(newHash, fromHex(salts[at] as string), column)));
 }

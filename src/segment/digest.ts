@@ -11,6 +11,7 @@
  */
 import { invariant } from "../errors.ts";
 import type { RawColumn } from "../rows/copy-binary.ts";
+import { fromHex, toHex } from "../rows/hex.ts";
 import { canonicalBytes, type Json } from "./canonical-json.ts";
 
 export interface Sha256 {
@@ -28,6 +29,15 @@ const NODE = Uint8Array.of(0x01);
 export function columnDigest(newHash: NewSha256, salt: Uint8Array, fields: RawColumn): Uint8Array {
   invariant(salt.length === SALT_BYTES, "digest", `a salt has ${salt.length} bytes`);
   return newHash().update(salt).update(fields).digest();
+}
+
+/** Of each column of a chunk, with the manifest's salts: lower-case hex, as the manifest has them. */
+export function chunkDigests(
+  newHash: NewSha256,
+  salts: readonly string[],
+  columns: readonly RawColumn[],
+): string[] {
+  return columns.map((column, at) => toHex(columnDigest(newHash, fromHex(salts[at] as string), column)));
 }
 
 export function leafDigest(newHash: NewSha256, header: Json, columns: readonly Uint8Array[]): Uint8Array {

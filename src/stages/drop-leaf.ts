@@ -17,8 +17,7 @@ import type { DropOutcome } from "../hot/leaf-drop.ts";
 import type { Leaf, LeafPartition } from "../hot/port.ts";
 import type { RawRows } from "../rows/copy-binary.ts";
 import { type DayUtc, formatDay } from "../rows/day.ts";
-import { fromHex, toHex } from "../rows/hex.ts";
-import { columnDigest } from "../segment/digest.ts";
+import { chunkDigests } from "../segment/digest.ts";
 import type { Manifest, ManifestChunk } from "../segment/manifest.ts";
 import type { LeafName } from "../segment/partition-key.ts";
 import { pruneVerdict } from "../segment/prune-guard.ts";
@@ -246,9 +245,7 @@ function verdictOn<Tx>(
     return driftOf(record, chunk, came);
   }
   const { salts } = manifest.chunks[chunk] as ManifestChunk;
-  const digests = found.columns.map((column, index) =>
-    toHex(columnDigest(newHash, fromHex(salts[index] as string), column)),
-  );
+  const digests = chunkDigests(newHash, salts, found.columns);
   const verdict = pruneVerdict(manifest, chunk, { rows: found.rows, digests });
   return verdict.verdict === "proven" ? null : driftOf(record, chunk, verdict.reason);
 }

@@ -12,8 +12,7 @@ import { FirnlineError } from "../errors.ts";
 import type { ChunkDelete, Leaf, PruneOutcome } from "../hot/port.ts";
 import type { LeafName } from "../segment/partition-key.ts";
 import { formatDay } from "../rows/day.ts";
-import { fromHex, toHex } from "../rows/hex.ts";
-import { columnDigest } from "../segment/digest.ts";
+import { chunkDigests } from "../segment/digest.ts";
 import type { Manifest, ManifestChunk } from "../segment/manifest.ts";
 import { type PruneVerdict, pruneVerdict } from "../segment/prune-guard.ts";
 import { objectLocator } from "../archive/locators.ts";
@@ -146,9 +145,7 @@ async function pruneBatch<Tx>(
         judge: (index, deleted) => {
           const chunk = batch[index] as number;
           const { salts } = manifest.chunks[chunk] as ManifestChunk;
-          const digests = deleted.columns.map((column, at) =>
-            toHex(columnDigest(newHash, fromHex(salts[at] as string), column)),
-          );
+          const digests = chunkDigests(newHash, salts, deleted.columns);
           const verdict: PruneVerdict = pruneVerdict(manifest, chunk, { rows: deleted.rows, digests });
           if (verdict.verdict === "drift") refusal = verdict.reason;
           return verdict.verdict === "proven";

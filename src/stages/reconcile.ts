@@ -18,8 +18,7 @@ import type { ChunkRecord, SegmentRecord } from "../catalog/port.ts";
 import { checkpoint } from "../environment.ts";
 import { FirnlineError } from "../errors.ts";
 import type { Leaf } from "../hot/port.ts";
-import { fromHex, toHex } from "../rows/hex.ts";
-import { columnDigest } from "../segment/digest.ts";
+import { chunkDigests } from "../segment/digest.ts";
 import type { Manifest, ManifestChunk } from "../segment/manifest.ts";
 import { pruneVerdict } from "../segment/prune-guard.ts";
 import { findLeaf, type StageContext } from "./context.ts";
@@ -84,9 +83,7 @@ async function isUnchanged<Tx>(
   };
   const rows = await presentRows.ofChunk(source, { leaf, fingerprint, predicate }, limits);
   if (rows === null) return false;
-  const digests = rows.columns.map((column, at) =>
-    toHex(columnDigest(newHash, fromHex(chunk.salts[at] as string), column)),
-  );
+  const digests = chunkDigests(newHash, chunk.salts, rows.columns);
   return pruneVerdict(manifest, index, { rows: rows.rows, digests }).verdict === "proven";
 }
 

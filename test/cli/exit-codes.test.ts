@@ -18,11 +18,7 @@ describe("exit codes of what does not go well", () => {
 
   it("11 while another run holds the lease, and everything that only reads still works", async () => {
     await using scenario = await template.copy();
-    await using first = start(scenario, ["run", ...WHEN], {
-      FIRNLINE_FAILPOINT: "seal.read:pause",
-      // How far the next partition would be is chance.
-      FIRNLINE_CONCURRENCY: "1",
-    });
+    await using first = start(scenario, ["run", ...WHEN], { FIRNLINE_FAILPOINT: "seal.read:pause" });
     await first.stopped();
     const before = await everything(scenario);
     const second = await cli(scenario, "run", ...WHEN);

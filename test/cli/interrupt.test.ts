@@ -54,9 +54,6 @@ async function lockTable(scenario: Scenario): Promise<AsyncDisposable> {
   return { [Symbol.asyncDispose]: async () => await client.end() };
 }
 
-/** The export of the next partition would stand in the way of whoever locks the table. */
-const ALONE = { FIRNLINE_CONCURRENCY: "1" };
-
 describe("the first Ctrl-C of a run", () => {
   it.each([
     ["SIGINT", "export.uploading"],
@@ -99,7 +96,6 @@ describe("the first Ctrl-C of a run", () => {
       FIRNLINE_FAILPOINT: "prune.started:pause",
       FIRNLINE_LOCK_TIMEOUT_MS: "500",
       FIRNLINE_ATTEMPTS: "20",
-      ...ALONE,
     });
     await run.stopped();
     await using _lock = await lockTable(scenario);
@@ -118,7 +114,7 @@ describe("the first Ctrl-C of a run", () => {
 describe("the second Ctrl-C", () => {
   it("ends a run that waits, at once; its lease is taken over by the next run", async () => {
     await using scenario = await template.copy();
-    await using run = start(scenario, RUN, { FIRNLINE_FAILPOINT: "prune.started:pause", ...ALONE });
+    await using run = start(scenario, RUN, { FIRNLINE_FAILPOINT: "prune.started:pause" });
     await run.stopped();
     {
       await using _lock = await lockTable(scenario);

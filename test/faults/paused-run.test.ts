@@ -27,9 +27,7 @@ async function pauseAt(
   failpoint: string,
   environ: Record<string, string> = {},
 ): Promise<FirnlineProcess> {
-  // A deleting transaction of the partition beside it would keep the next run from its rows.
-  const alone = { FIRNLINE_CONCURRENCY: "1" };
-  const run = scenario.spawnRun({ ...alone, ...environ, FIRNLINE_FAILPOINT: failpoint });
+  const run = scenario.spawnRun({ ...environ, FIRNLINE_FAILPOINT: failpoint });
   await run.stopped();
   return run;
 }

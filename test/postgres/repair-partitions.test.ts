@@ -19,9 +19,7 @@ async function rebuild(scenario: Scenario): Promise<bigint> {
 async function cut(options: ScenarioOptions, failpoint: string): Promise<Scenario> {
   const scenario = await Scenario.create(options);
   await fillShape(scenario);
-  // How far other leaves would come in the meantime is chance.
-  const environ = { FIRNLINE_CONCURRENCY: "1", FIRNLINE_FAILPOINT: failpoint };
-  const failures = await scenario.failuresOf({ environ });
+  const failures = await scenario.failuresOf({ environ: { FIRNLINE_FAILPOINT: failpoint } });
   expect(String(failures)).toContain("failpoint");
   return scenario;
 }

@@ -242,8 +242,7 @@ describe("by copies", () => {
   test("what an earlier run began is moved once, where the journal takes no entry for a moment", async () => {
     await using scenario = await template.copy();
     const bucket = new MemoryBucket(scenario, copy);
-    const alone = { ...fail("prune.started"), FIRNLINE_CONCURRENCY: "1" };
-    await expect(bucket.run(alone)).rejects.toThrow("failpoint prune.started");
+    await expect(bucket.run(fail("prune.started"))).rejects.toThrow("failpoint prune.started");
     bucket.failingEntries.push("transitioned");
     expect(await bucket.run()).toMatchObject({ state: "partly", failures: [{ code: "E_ARCHIVE" }] });
     expect(bucket.failingEntries).toEqual([]);
