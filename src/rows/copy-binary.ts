@@ -17,6 +17,7 @@ export interface RawRows {
 /** Below this length a loop beats the call of `set` with a new view. */
 const SHORT_FIELD_BYTES = 40;
 const BUFFER_BYTES_MIN = 4096;
+const NO_BYTES = new Uint8Array();
 /** Of each column: two row groups of chunks, and those that are small come by themselves. */
 const SPARES_MAX = 32;
 
@@ -49,11 +50,14 @@ export class RawColumns {
   readonly #spare: SpareBuffers;
   readonly #buffers: Uint8Array[];
   readonly #lengths: number[];
+  /** What each column's next buffer should hold. It is made when a field comes: the last chunk has no next one. */
+  readonly #expected: number[];
 
   constructor(columnCount: number, spare = new SpareBuffers(columnCount)) {
     this.#spare = spare;
-    this.#buffers = Array.from({ length: columnCount }, (_, column) => spare.take(column, BUFFER_BYTES_MIN));
+    this.#buffers = Array.from({ length: columnCount }, () => NO_BYTES);
     this.#lengths = Array.from({ length: columnCount }, () => 0);
+    this.#expected = Array.from({ length: columnCount }, () => BUFFER_BYTES_MIN);
   }
 
   get columnCount(): number {
@@ -80,7 +84,8 @@ export class RawColumns {
     const taken = { rows: this.rows, columns };
     for (const [column, { length }] of columns.entries()) {
       // The next chunk is likely to be as large as this one.
-      this.#buffers[column] = this.#spare.take(column, Math.max(BUFFER_BYTES_MIN, length + (length >> 3)));
+      this.#expected[column] = Math.max(BUFFER_BYTES_MIN, length + (length >> 3));
+      this.#buffers[column] = NO_BYTES;
       this.#lengths[column] = 0;
     }
     this.rows = 0;
@@ -90,7 +95,10 @@ export class RawColumns {
 
   #grow(column: number, bytes: number): Uint8Array {
     const buffer = this.#buffers[column] as Uint8Array;
-    const grown = new Uint8Array(Math.max(buffer.length * 2, bytes));
+    const grown =
+      buffer === NO_BYTES
+        ? this.#spare.take(column, Math.max(this.#expected[column] as number, bytes))
+        : new Uint8Array(Math.max(buffer.length * 2, bytes));
     grown.set(buffer.subarray(0, this.#lengths[column]));
     this.#buffers[column] = grown;
     return grown;

@@ -3,7 +3,7 @@ import { FirnlineError } from "../../errors.ts";
 import type { Column } from "../../rows/column.ts";
 import { type RawRows, SpareBuffers } from "../../rows/copy-binary.ts";
 import type { DayUtc, EpochMs } from "../../rows/day.ts";
-import { firstBound, sortRows } from "../../rows/row-order.ts";
+import { firstBound } from "../../rows/row-order.ts";
 import type { NewSha256 } from "../../segment/digest.ts";
 import type { Database, Transaction } from "../../postgres/database.ts";
 import type {
@@ -24,7 +24,8 @@ import type {
   TableSize,
   TimeRange,
 } from "../port.ts";
-import { readAtMost, readChunks } from "./copy-reader.ts";
+import { readChunks } from "./copy-reader.ts";
+import { deleteJudged } from "./delete-judged.ts";
 import { lockTable, requireDefinition } from "./definition.ts";
 import { describeSource, readFingerprint, readSideEffects, type SourceRequest } from "./describe.ts";
 import { examineSource, readClock } from "./examine.ts";
@@ -33,15 +34,7 @@ import { readCensus, readInventory } from "./inventory.ts";
 import { noSuchValue, readBaseType, readValue } from "./read-value.ts";
 import { judgeSideEffects } from "./table-facts.ts";
 import { readTableSize } from "./table-size.ts";
-import {
-  only,
-  sqlDelete,
-  sqlExport,
-  sqlMissingKeys,
-  sqlWhere,
-  timeBound,
-  timeIdentifier,
-} from "./sql-text.ts";
+import { only, sqlExport, sqlMissingKeys, sqlWhere, timeBound, timeIdentifier } from "./sql-text.ts";
 import { type ListDetaching, readWhole } from "./whole-source.ts";
 
 /** Rolls a prune back without being an error. */
@@ -123,24 +116,15 @@ export class PostgresHot implements Hot<Transaction> {
     });
   }
 
-  async prune(
-    source: SourceTable,
-    { leaf, fingerprint, predicate, chunks }: SealedRows,
-    steps: PruneSteps<Transaction>,
-  ): Promise<PruneOutcome> {
+  async prune(source: SourceTable, rows: SealedRows, steps: PruneSteps<Transaction>): Promise<PruneOutcome> {
+    const { leaf, fingerprint } = rows;
     try {
       return await this.#database.transaction("read write", "prune", async (tx) => {
         await lockTable(tx, only(leaf), "ROW EXCLUSIVE");
         await requireDefinition(tx, this.#newHash, leaf, fingerprint);
         await this.#noSideEffects(tx, source, leaf);
         if ((await steps.before(tx)) === "done") return "done";
-        const spare = new SpareBuffers(source.columns.length);
-        for (const [index, chunk] of chunks.entries()) {
-          const sql = sqlDelete(source, leaf, chunk.range, predicate);
-          const deleted = await readAtMost(tx, sql, source.columns.length, chunk, "prune", spare);
-          if (deleted === null || !steps.judge(index, sortRows(source, deleted))) throw new Refused();
-          spare.give(deleted);
-        }
+        if (!(await deleteJudged(tx, source, rows, steps.judge))) throw new Refused();
         // A definition that changed while rows were read would have changed what their bytes mean (hazard 13).
         await requireDefinition(tx, this.#newHash, leaf, fingerprint);
         // The lock keeps constraints and triggers out, but not a publication of all tables.
