@@ -1,10 +1,13 @@
 /**
  * Threads that decode and hash row groups, beside the one that talks to Postgres and to the store. They are started when
  * there is work for them, and there are few: each has a row group in memory, packed and unpacked (I10).
+ *
+ * A thread that ends while it is at a row group, most likely for want of memory, is that row group's failure
+ * (`E_CAPACITY`) and nobody else's: another thread takes its place. When that happens again and again, no more are started.
  */
 import { createHash } from "node:crypto";
 import { Worker } from "node:worker_threads";
-import { type ErrorDetails, FirnlineError } from "../errors.ts";
+import { type ErrorCode, type ErrorDetails, FirnlineError } from "../errors.ts";
 import { type DecodedGroup, decodeGroup, type GroupJob } from "./decode-group.ts";
 
 /** What a thread sends back for a job. */
@@ -17,7 +20,12 @@ export interface DecodePoolOptions {
   readonly threads: number;
   /** Smaller row groups are decoded at once: a thread takes some 100 ms to start, and a message some time to send. */
   readonly threadBytesMin: number;
+  /** For the objects of one thread; the bytes of pages and columns are no part of it. */
+  readonly heapMibMax: number;
 }
+
+/** So many ends in a row without an answer are not the row groups' fault. */
+const ENDS_IN_A_ROW_MAX = 4;
 
 /** The same file beside this one, whether it runs as it was written or was built. */
 const WORKER = new URL(
@@ -25,11 +33,16 @@ const WORKER = new URL(
   import.meta.url,
 );
 
+/** The thread is gone, and with it the row group that it was at. */
+class ThreadEnded extends Error {}
+
 export class DecodePool implements AsyncDisposable {
   readonly #options: DecodePoolOptions;
   readonly #idle: Worker[] = [];
   readonly #all = new Set<Worker>();
-  readonly #waiting: ((worker: Worker) => void)[] = [];
+  readonly #waiting: PromiseWithResolvers<Worker>[] = [];
+  #endsInARow = 0;
+  #isClosed = false;
 
   constructor(options: DecodePoolOptions) {
     this.#options = options;
@@ -39,65 +52,106 @@ export class DecodePool implements AsyncDisposable {
     if (job.bytes.length < this.#options.threadBytesMin) {
       return await decodeGroup(() => createHash("sha256"), job);
     }
-    const worker = await this.#take();
-    let isAlive = true;
     try {
-      const answer = await ask(worker, job);
-      if (answer.is === "decoded") return answer.decoded;
-      throw answer.is === "refused" ? new FirnlineError(answer.details) : lost(job, answer.message);
+      return await this.#decodeApart(job);
     } catch (error) {
-      isAlive = error instanceof FirnlineError;
-      throw isAlive ? error : lost(job, (error as Error).message);
-    } finally {
-      if (isAlive) this.#giveBack(worker);
-      else await this.#end(worker);
+      if (error instanceof FirnlineError) throw error;
+      if (this.#isClosed) throw given(job, "E_INTERRUPTED", "the pipeline was closed meanwhile", "Run again");
+      if (!(error instanceof ThreadEnded)) throw given(job, "E_INTERNAL", (error as Error).message, REPORT);
+      throw given(job, "E_CAPACITY", error.message, "Give this process more memory, then run again");
     }
   };
 
+  async #decodeApart(job: GroupJob): Promise<DecodedGroup> {
+    const worker = await this.#take();
+    let isFit = false;
+    try {
+      const answer = await ask(worker, job);
+      this.#endsInARow = 0;
+      isFit = answer.is !== "failed";
+      if (answer.is === "decoded") return answer.decoded;
+      throw answer.is === "refused" ? new FirnlineError(answer.details) : new Error(answer.message);
+    } catch (error) {
+      if (error instanceof ThreadEnded) this.#endsInARow += 1;
+      throw error;
+    } finally {
+      if (isFit && !this.#isClosed) this.#giveBack(worker);
+      else await this.#end(worker);
+    }
+  }
+
   async #take(): Promise<Worker> {
+    if (this.#isClosed) throw new Error("closed");
+    if (this.#endsInARow >= ENDS_IN_A_ROW_MAX) throw hopeless();
     const idle = this.#idle.pop();
     if (idle !== undefined) {
       idle.ref();
       return idle;
     }
-    if (this.#all.size >= this.#options.threads) {
-      return await new Promise((resolve) => void this.#waiting.push(resolve));
-    }
-    const worker = new Worker(WORKER);
+    if (this.#all.size < this.#options.threads) return this.#start();
+    const waiter = Promise.withResolvers<Worker>();
+    this.#waiting.push(waiter);
+    return await waiter.promise;
+  }
+
+  #start(): Worker {
+    const worker = new Worker(WORKER, {
+      resourceLimits: { maxOldGenerationSizeMb: this.#options.heapMibMax },
+    });
     worker.on("error", () => {}); // whoever waits for it hears of it; idle, it is nobody's concern
+    worker.on("exit", () => this.#forget(worker)); // idle ones end too
     this.#all.add(worker);
     return worker;
   }
 
   #giveBack(worker: Worker): void {
     const next = this.#waiting.shift();
-    if (next !== undefined) return next(worker);
+    if (next !== undefined) return next.resolve(worker);
     // It must not keep a process alive that has nothing to do.
     worker.unref();
     this.#idle.push(worker);
   }
 
   async #end(worker: Worker): Promise<void> {
-    this.#all.delete(worker);
     await worker.terminate();
-    const next = this.#waiting.shift();
-    if (next !== undefined) next(await this.#take());
+    this.#forget(worker);
   }
 
+  /** Another one takes its place, where one is waited for. */
+  #forget(worker: Worker): void {
+    if (!this.#all.delete(worker)) return;
+    const at = this.#idle.indexOf(worker);
+    if (at >= 0) this.#idle.splice(at, 1);
+    if (this.#endsInARow >= ENDS_IN_A_ROW_MAX) return this.#rejectWaiting(hopeless());
+    const next = this.#waiting.shift();
+    if (next === undefined) return;
+    try {
+      next.resolve(this.#start());
+    } catch (error) {
+      next.reject(error);
+    }
+  }
+
+  #rejectWaiting(error: Error): void {
+    for (const waiter of this.#waiting.splice(0)) waiter.reject(error);
+  }
+
+  /** What is not decoded yet is `E_INTERRUPTED`. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([...this.#all].map(async (worker) => await worker.terminate()));
-    this.#all.clear();
-    this.#idle.length = 0;
+    this.#isClosed = true;
+    this.#rejectWaiting(new Error("closed"));
+    await Promise.all([...this.#all].map(async (worker) => await this.#end(worker)));
   }
 }
 
-/** Rejects when the thread ends without an answer. */
+/** Rejects with `ThreadEnded` when the thread ends without an answer. */
 async function ask(worker: Worker, job: GroupJob): Promise<WorkerAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<WorkerAnswer>();
-  const onExit = (code: number): void => reject(new Error(`its thread ended with code ${code}`));
+  const onError = (error: Error): void => reject(new ThreadEnded(`its thread ended: ${error.message}`));
+  const onExit = (code: number): void => reject(new ThreadEnded(`its thread ended with code ${code}`));
   worker.once("message", resolve);
   worker.once("messageerror", reject);
-  worker.once("error", reject);
+  worker.once("error", onError);
   worker.once("exit", onExit);
   try {
     // A view of a larger buffer is copied: the rest of it is somebody else's.
@@ -107,18 +161,23 @@ async function ask(worker: Worker, job: GroupJob): Promise<WorkerAnswer> {
   } finally {
     worker.off("message", resolve);
     worker.off("messageerror", reject);
-    worker.off("error", reject);
+    worker.off("error", onError);
     worker.off("exit", onExit);
   }
 }
 
-function lost(job: GroupJob, problem: string): FirnlineError {
+const hopeless = (): ThreadEnded => new ThreadEnded(`${ENDS_IN_A_ROW_MAX} threads ended one after the other`);
+
+const REPORT = "Please report it with the output of --debug";
+
+function given(job: GroupJob, code: ErrorCode, problem: string, hint: string): FirnlineError {
   const { key } = job.manifest.object;
   return new FirnlineError({
-    code: "E_INTERNAL",
+    code,
     subject: key,
-    problem: `a row group could not be decoded (${problem})`,
-    hint: "Nothing was deleted by this step; please report it with the output of --debug",
+    problem: `a row group could not be decoded (${problem.replace(/[.\s]+$/, "")})`,
+    hint: `Nothing was deleted by this step. ${hint}`,
+    op: "parquet.decode",
     key,
   });
 }

@@ -10,7 +10,7 @@ import { toHex } from "../rows/hex.ts";
 import type { Manifest, ManifestChunk } from "../segment/manifest.ts";
 import { filterHolds, readBloomFilter } from "./decode/bloom-filter.ts";
 import { physicalType } from "./decode/cells.ts";
-import { type Extent, type FooterColumn, readFooter } from "./decode/footer.ts";
+import type { Extent, FooterColumn } from "./decode/footer.ts";
 import {
   type PageBounds,
   type PageOrder,
@@ -20,7 +20,13 @@ import {
 } from "./decode/page-index.ts";
 import { comparePlain, plainOfField, plainOrder } from "./decode/plain-order.ts";
 import { XxHash64 } from "./decode/xxhash64.ts";
-import { type ByteRange, foreign, type RowGroupLayout, type SegmentLayout } from "./read-segment.ts";
+import {
+  type ByteRange,
+  foreign,
+  readSegmentFooter,
+  type RowGroupLayout,
+  type SegmentLayout,
+} from "./read-segment.ts";
 
 const TRAILER_BYTES = 8;
 
@@ -72,7 +78,7 @@ export function readIndex(manifest: Manifest, layout: SegmentLayout, tail: Uint8
     const footerEnd = tail.length - TRAILER_BYTES;
     const footerStart = footerEnd - trailer.getUint32(footerEnd, true);
     if (footerStart < 0) throw new Error("its footer begins before it");
-    const footer = readFooter(tail.subarray(footerStart, footerEnd));
+    const footer = readSegmentFooter(manifest, tail.subarray(footerStart, footerEnd));
     if (footer.rowGroups.length !== layout.rowGroups.length)
       throw new Error(`it has ${footer.rowGroups.length} row groups`);
     const tailStart = Number(manifest.object.bytes) - tail.length;
@@ -107,10 +113,8 @@ function readEntry(
   at: (extent: Extent) => Uint8Array,
 ): Omit<ColumnEntry, "isSorted"> {
   const { offsetIndex, columnIndex, bloomFilter, statistics } = column;
-  const places = offsetIndex === null ? [] : readOffsetIndex(at(offsetIndex));
-  const bounds = columnIndex === null ? null : readColumnIndex(at(columnIndex));
-  if (bounds !== null && bounds.pages.length !== places.length)
-    throw new Error(`${bounds.pages.length} bounds of ${places.length} pages`);
+  const places = offsetIndex === null ? [] : readOffsetIndex(at(offsetIndex), group.rows);
+  const bounds = columnIndex === null ? null : readColumnIndex(at(columnIndex), places.length);
   const { start } = group.columns[number] as ByteRange;
   const first = places[0]?.start ?? start;
   return {

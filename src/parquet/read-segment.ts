@@ -26,6 +26,9 @@ export type ReadRange = (range: ByteRange) => Promise<Uint8Array>;
 /** Most footers are smaller than this, so that one request gets them whole. */
 const TAIL_BYTES = 64 * 1024;
 const FOOTER_BYTES_MAX = 256 * 1024 * 1024;
+/** Far more than ours have: bounds are texts of other writers' lengths. */
+const FOOTER_BYTES = 16 * 1024 * 1024;
+const COLUMN_CHUNK_BYTES = 64 * 1024;
 const TRAILER_BYTES = 8;
 const ZSTD = 6;
 
@@ -78,11 +81,12 @@ export async function readLayout(
   const trailer = new DataView(tail.buffer, tail.byteOffset + tail.length - TRAILER_BYTES, TRAILER_BYTES);
   if (trailer.getUint32(4, true) !== 0x31524150) throw foreign(key, "it does not end with PAR1");
   const footerBytes = trailer.getUint32(0, true) + TRAILER_BYTES;
-  if (footerBytes > FOOTER_BYTES_MAX || footerBytes > bytes)
+  if (footerBytes > footerBytesMax(manifest) || footerBytes > bytes)
     throw foreign(key, `a footer of ${footerBytes} bytes`);
   if (footerBytes > tail.length) tail = await readWhole({ start: bytes - footerBytes, end: bytes });
   try {
-    const footer = readFooter(tail.subarray(tail.length - footerBytes, tail.length - TRAILER_BYTES));
+    const inside = tail.subarray(tail.length - footerBytes, tail.length - TRAILER_BYTES);
+    const footer = readSegmentFooter(manifest, inside);
     requireSchema(manifest, footer);
     return { rowGroups: layRowGroups(manifest, footer, bytes) };
   } catch (cause) {
@@ -90,6 +94,14 @@ export async function readLayout(
     throw foreign(key, "its footer cannot be read", cause);
   }
 }
+
+/** What a footer says, and what it takes in memory, grows with what the manifest has. */
+export function readSegmentFooter({ columns, rowGroups }: Manifest, bytes: Uint8Array): Footer {
+  return readFooter(bytes, columns.length, columns.length * rowGroups.length);
+}
+
+const footerBytesMax = ({ columns, rowGroups }: Manifest): number =>
+  Math.min(FOOTER_BYTES_MAX, FOOTER_BYTES + columns.length * rowGroups.length * COLUMN_CHUNK_BYTES);
 
 /** The physical schema must be the one that the manifest's columns have. */
 function requireSchema(manifest: Manifest, { schema }: Footer): void {

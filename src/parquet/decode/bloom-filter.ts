@@ -9,6 +9,7 @@ import { integer, struct, ThriftReader } from "./thrift.ts";
 const BLOCK_BYTES = 32;
 /** Products of 32 bits with a number of blocks are exact up to here; no row group of ours comes near. */
 const FILTER_BYTES_MAX = 64 * 1024 * 1024;
+const HEADER_VALUES_MAX = 16;
 /** One for each of a block's eight words. */
 const SALTS = Int32Array.of(
   0x47b6137b,
@@ -23,7 +24,7 @@ const SALTS = Int32Array.of(
 
 /** The blocks behind the header; throws an `Error` when the filter is of another make or is cut. */
 export function readBloomFilter(bytes: Uint8Array): Uint8Array {
-  const reader = new ThriftReader(bytes);
+  const reader = new ThriftReader(bytes, HEADER_VALUES_MAX);
   const header = reader.struct();
   const size = integer(header, 1) ?? -1;
   // Unions of which only one member is known: BLOCK, XXHASH, UNCOMPRESSED.

@@ -83,12 +83,22 @@ export interface Footer {
   readonly rowGroups: readonly FooterRowGroup[];
 }
 
+/** Some forty of a column chunk are ours; other writers, and later versions of the format, may say more. */
+const COLUMN_CHUNK_VALUES_MAX = 128;
+const COLUMN_VALUES_MAX = 32;
+/** Besides: texts that a writer adds. */
+const VALUES_MAX = 4_096;
+
 // A byte order mark in front of a name belongs to it.
 const asText = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** Reads the footer's bytes, without its length and the PAR1 behind. Throws an `Error` when they are none. */
-export function readFooter(bytes: Uint8Array): Footer {
-  const root = new ThriftReader(bytes).struct();
+/**
+ * Reads the footer's bytes, without its length and the PAR1 behind. `columns` and `columnChunks` are as many as there can
+ * be. Throws an `Error` when they are none.
+ */
+export function readFooter(bytes: Uint8Array, columns: number, columnChunks: number): Footer {
+  const valuesMax = VALUES_MAX + columns * COLUMN_VALUES_MAX + columnChunks * COLUMN_CHUNK_VALUES_MAX;
+  const root = new ThriftReader(bytes, valuesMax).struct();
   return {
     schema: structs(root, 2).map((element) => ({
       name: text(binary(element, 4)),

@@ -19,9 +19,14 @@ export interface PageBounds {
   readonly nulls: number | null;
 }
 
-/** Throws an `Error` when the bytes are no offset index. */
-export function readOffsetIndex(bytes: Uint8Array): PagePlace[] {
-  return (list(new ThriftReader(bytes).struct(), 1) ?? []).map((place) => {
+/** For each page a place with its three numbers, or a bound, a count and a flag; and what the format may have besides. */
+const PAGE_VALUES_MAX = 8;
+const INDEX_VALUES_MAX = 64;
+const valuesMax = (pages: number): number => INDEX_VALUES_MAX + pages * PAGE_VALUES_MAX;
+
+/** `pagesMax` are as many as there can be. Throws an `Error` when the bytes are no offset index. */
+export function readOffsetIndex(bytes: Uint8Array, pagesMax: number): PagePlace[] {
+  return (list(new ThriftReader(bytes, valuesMax(pagesMax)).struct(), 1) ?? []).map((place) => {
     if (!(place instanceof Map)) throw new Error("a place of a page that is none");
     return {
       start: integer(place, 1) ?? -1,
@@ -34,12 +39,13 @@ export function readOffsetIndex(bytes: Uint8Array): PagePlace[] {
 const ORDERS = ["unordered", "ascending", "descending"] as const;
 export type PageOrder = (typeof ORDERS)[number];
 
-/** Throws an `Error` when the bytes are no column index. */
-export function readColumnIndex(bytes: Uint8Array): { pages: PageBounds[]; order: PageOrder } {
-  const index = new ThriftReader(bytes).struct();
+/** Throws an `Error` when the bytes are no column index of so many pages. */
+export function readColumnIndex(bytes: Uint8Array, pages: number): { pages: PageBounds[]; order: PageOrder } {
+  const index = new ThriftReader(bytes, valuesMax(pages)).struct();
   const empty = list(index, 1) ?? [];
   const [mins, maxs] = [list(index, 2) ?? [], list(index, 3) ?? []];
   const nulls = list(index, 5);
+  if (empty.length !== pages) throw new Error(`${empty.length} bounds of ${pages} pages`);
   if (mins.length !== empty.length || maxs.length !== empty.length || (nulls ?? mins).length !== empty.length)
     throw new Error("a column index of unequal lists");
   return {

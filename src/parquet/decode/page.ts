@@ -13,6 +13,9 @@ const PAGE_BYTES_MAX = 1024 * 1024 * 1024;
 /** Output is taken in one piece up to this size; a header may ask for no more before there is something to show. */
 const INFLATE_PIECE_BYTES = 16 * 1024 * 1024;
 
+/** A header has some twenty, with statistics. */
+const HEADER_VALUES_MAX = 64;
+
 const [PLAIN, PLAIN_DICTIONARY] = [0, 2];
 const ENCODINGS: Readonly<Record<number, string>> = {
   [PLAIN]: "PLAIN",
@@ -62,7 +65,7 @@ export class PageReader {
     const bytes = this.#bytes;
     if (this.#at >= bytes.length) return null;
     const start = this.#at;
-    const reader = new ThriftReader(bytes, start);
+    const reader = new ThriftReader(bytes, HEADER_VALUES_MAX, start);
     const header = reader.struct();
     const inflated = integer(header, 2) ?? -1;
     const size = integer(header, 3) ?? -1;

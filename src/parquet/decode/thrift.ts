@@ -1,6 +1,7 @@
 /**
  * Thrift's compact protocol, as far as Parquet uses it: page headers, the indexes and the footer. Every length is held
- * against the bytes that are left, so damage ends in an `Error` and never in a large allocation.
+ * against the bytes that are left, and all values together against what the caller can have a use for: an empty structure
+ * is a byte in the file, and some hundred in memory. So damage ends in an `Error` and never in a large allocation.
  * Source: https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
  */
 
@@ -17,11 +18,15 @@ const [STOP, TRUE, FALSE, BYTE, I16, I32, I64, DOUBLE, BINARY, LIST, SET, STRUCT
 
 export class ThriftReader {
   readonly #bytes: Uint8Array;
+  /** Fields and elements that may still come. */
+  #valuesLeft: number;
   /** Where the next byte is read from. */
   at: number;
 
-  constructor(bytes: Uint8Array, at = 0) {
+  /** `valuesMax`: of fields of structures and elements of lists, at any depth. */
+  constructor(bytes: Uint8Array, valuesMax: number, at = 0) {
     this.#bytes = bytes;
+    this.#valuesLeft = valuesMax;
     this.at = at;
   }
 
@@ -32,6 +37,7 @@ export class ThriftReader {
       const head = this.#byte();
       const type = head & 0x0f;
       if (type === STOP) return fields;
+      this.#spend(1);
       id = head >> 4 === 0 ? this.#zigzag() : id + (head >> 4);
       fields.set(id, type === TRUE || type === FALSE ? type === TRUE : this.#value(type, depth));
     }
@@ -69,9 +75,15 @@ export class ThriftReader {
     const count = head >> 4 === 15 ? this.#varint() : head >> 4;
     // No element is shorter than a byte.
     if (count > this.#bytes.length - this.at) throw new Error(`a list of ${count} elements`);
+    this.#spend(count);
     const values: ThriftValue[] = [];
     for (let index = 0; index < count; index += 1) values.push(this.#value(head & 0x0f, depth + 1));
     return values;
+  }
+
+  #spend(values: number): void {
+    this.#valuesLeft -= values;
+    if (this.#valuesLeft < 0) throw new Error("a structure of more values than there can be");
   }
 
   #byte(): number {

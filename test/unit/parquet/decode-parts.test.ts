@@ -224,7 +224,7 @@ describe("runs", () => {
 });
 
 describe("Thrift's structures", () => {
-  const read = (...bytes: number[]): unknown => new ThriftReader(bytesOf(...bytes)).struct();
+  const read = (...bytes: number[]): unknown => new ThriftReader(bytesOf(...bytes), 100).struct();
 
   it("are read by their fields", () => {
     // 1: i32 -3; 2: true; 3: binary "ab"; 5: list of two i64; 6: a structure; 300, far away: a byte.

@@ -30,7 +30,7 @@ let segment: SegmentBytes;
 let pool: DecodePool;
 beforeEach(async () => {
   segment = await encodeSegment(columns, [[rowsFrom(0, 50), rowsFrom(50, 7)], [rowsFrom(57, 90)]]);
-  pool = new DecodePool({ threads: 2, threadBytesMin: 0 });
+  pool = new DecodePool({ threads: 2, threadBytesMin: 0, heapMibMax: 512 });
 });
 afterEach(async () => await pool[Symbol.asyncDispose]());
 
@@ -110,7 +110,7 @@ describe("a pool of threads", () => {
   });
 
   it("leaves small row groups to this thread", async () => {
-    await using small = new DecodePool({ threads: 2, threadBytesMin: 1024 * 1024 });
+    await using small = new DecodePool({ threads: 2, threadBytesMin: 1024 * 1024, heapMibMax: 512 });
     const job = await jobOf(0);
     expect((await small.decode(job)).problem).toBeNull();
     // What is sent to another thread is gone here.
