@@ -76,11 +76,6 @@ export class ColumnEncoder {
     return { form, rows, dictionary, pages, bloomFilter, isSorted };
   }
 
-  /** Nothing may be encoded afterwards. */
-  close(): void {
-    this.#compressor.close();
-  }
-
   #gather(form: ColumnForm, chunks: readonly RawRows[], exceptions: readonly ExceptionList[]): ChunkCells[] {
     const cells = this.#cells;
     const allRows = chunks.reduce((sum, { rows }) => sum + rows, 0);

@@ -73,7 +73,6 @@ export function newParquetEncoder(createdBy: string): NewSegmentEncoder {
       },
       async finish() {
         await placed;
-        encoder.close();
         const pieces = end === 0 ? [MAGIC] : [];
         const start = end === 0 ? MAGIC.length : end;
         return concatenated([...pieces, fileEnd(start, { schema, rowGroups, metadata, createdBy })]);

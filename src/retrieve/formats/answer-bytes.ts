@@ -4,15 +4,15 @@
 export const PIECE_BYTES = 1024 * 1024;
 /** What most rows stay under, so that the buffer grows for few. */
 const SLACK_BYTES = 64 * 1024;
+/** Most answers are small, and never fill a piece. */
+const FIRST_BYTES = 32 * 1024;
 /** A buffer that grew past this for one large row is let go. */
 const KEPT_BYTES_MAX = 4 * PIECE_BYTES;
 
-const newBuffer = (): Uint8Array => new Uint8Array(PIECE_BYTES + SLACK_BYTES);
-
 export class AnswerBytes {
-  bytes = newBuffer();
+  bytes = new Uint8Array(FIRST_BYTES);
   /** The piece before, which may still be on its way. */
-  #other = newBuffer();
+  #other = new Uint8Array();
   /** Where the next byte goes. Whoever has asked for room may write there and move it. */
   at = 0;
 
@@ -45,7 +45,9 @@ export class AnswerBytes {
   /** Hands over what is there. Its buffer is written to again after the next piece was taken. */
   take(): Uint8Array {
     const taken = this.bytes.subarray(0, this.at);
-    const next = this.#other.length > KEPT_BYTES_MAX ? newBuffer() : this.#other;
+    const least = this.isFull ? PIECE_BYTES : FIRST_BYTES;
+    const isKept = this.#other.length >= least && this.#other.length <= KEPT_BYTES_MAX;
+    const next = isKept ? this.#other : new Uint8Array(least + SLACK_BYTES);
     this.#other = this.bytes;
     this.bytes = next;
     this.at = 0;
