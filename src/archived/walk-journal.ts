@@ -7,7 +7,7 @@
  * and so is what comes after its last entry.
  */
 import type { Archive } from "../archive/port.ts";
-import { readJournalEntry } from "../archive/journal-log.ts";
+import { entryRange, readJournalEntry } from "../archive/journal-log.ts";
 import { differs, readBytes } from "../archive/read-object.ts";
 import { isFirnlineError } from "../errors.ts";
 import { toHex } from "../rows/hex.ts";
@@ -139,7 +139,7 @@ async function* inOrder(
       ask(missing, readJournalEntry(archive, journalKey(pipeline, missing)));
       if (ahead.length >= READ_AHEAD) yield await take();
     }
-    ask(n, readBytes(archive, { key, versionId }, { start: 0, end: Number(bytes) }, signal));
+    ask(n, readBytes(archive, { key, versionId }, entryRange(key, bytes), signal));
     if (ahead.length >= READ_AHEAD) yield await take();
   }
   while (ahead.length > 0) yield await take();

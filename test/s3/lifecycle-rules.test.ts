@@ -59,7 +59,7 @@ for (const name of ["ceph", "moto"] as const) {
   await describeOn(name, "lifecycle rules", (server) => {
     test("of a bucket that has none are all missing; then they are written, and right", async () => {
       const policy = policyOn(server, await server.newBucket());
-      await using bucket = openBucketRules(policy.archive, readSettings({}));
+      await using bucket = await openBucketRules(policy.archive, readSettings({}));
       expect(await bucket.read()).toBeNull();
       expect((await checkRules(bucket, [policy])).rules.map(({ kind }) => kind)).toEqual(
         Array(3).fill("missing"),
@@ -75,7 +75,7 @@ for (const name of ["ceph", "moto"] as const) {
         const before = await foreignRules(client, bucketName);
         expect(before).toHaveLength(THEIRS.length);
         const policy = policyOn(server, bucketName);
-        await using bucket = openBucketRules(policy.archive, readSettings({}));
+        await using bucket = await openBucketRules(policy.archive, readSettings({}));
         const copying = bucketPolicy({ url: policy.archive.url, cold: { transition: "copy" } });
         for (const [policies, right] of [
           [[policy], 3],
@@ -94,7 +94,7 @@ for (const name of ["ceph", "moto"] as const) {
       const all: SdkRule = { ID: "all", Status: "Enabled", Filter: { Prefix: "" }, Expiration: { Days: 9 } };
       await withRules(server, [all], async (_, bucketName) => {
         const policy = policyOn(server, bucketName);
-        await using bucket = openBucketRules(policy.archive, readSettings({}));
+        await using bucket = await openBucketRules(policy.archive, readSettings({}));
         const { drift } = await applyRules(bucket, { policies: [policy], isConfirmed: true, sleep });
         const foreign = ["audit/logs/", "audit/_firnline/logs/"].map((prefix) => ({
           id: "all",
@@ -108,7 +108,7 @@ for (const name of ["ceph", "moto"] as const) {
 
     test("of a bucket that is not there are an error", async () => {
       const policy = policyOn(server, "no-such-bucket-anywhere");
-      await using bucket = openBucketRules(policy.archive, readSettings({}));
+      await using bucket = await openBucketRules(policy.archive, readSettings({}));
       await expect(bucket.read()).rejects.toThrow(
         /^E_BUCKET s3:\/\/no-such-bucket-anywhere: there is no such bucket/,
       );

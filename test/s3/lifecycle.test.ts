@@ -139,7 +139,7 @@ await describeOn("ceph", "lifecycle", (server) => {
       const { endpoint, region } = server;
       const cold = { storageClass: "GLACIER" };
       const policy = bucketPolicy({ url: `s3://${Bucket}/audit`, archive: { endpoint, region }, cold });
-      await using rules = openBucketRules(policy.archive, readSettings({}));
+      await using rules = await openBucketRules(policy.archive, readSettings({}));
       const Tagging = "firnline-tier=cold";
       await client.send(new PutObjectCommand({ Bucket, Key: "audit/logs/later", Body: "x" }));
       const TagSet = [{ Key: "firnline-tier", Value: "cold" }];

@@ -1,7 +1,9 @@
 /** Listings longer than a page of the store's, which has a thousand keys: complete, in order, each version once. */
 import { PutObjectCommand, type S3Client } from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { bytesOf, failureOf } from "../conformance/archive/harness.ts";
 import { openBucket } from "../conformance/archive/s3-bucket.ts";
+import { type Answered, PASS, startHttpProxy } from "../support/http-proxy.ts";
 import { clientOf, describeOn } from "../support/s3-server.ts";
 
 const KEYS = Array.from({ length: 1_010 }, (_, index) => `a/${String(index).padStart(4, "0")}`);
@@ -43,5 +45,24 @@ await describeOn("ceph", "long listings", (server) => {
       expect(isCurrent).toBe(versions[index - 1]?.key !== key);
       if (isCurrent) expect(listed.find((one) => one.key === key)?.versionId).toBe(versionId);
     }
+  });
+});
+
+await describeOn("ceph", "a listing that is behind", (server) => {
+  test("what was just created and is not listed is not taken for the only one", async () => {
+    const bucket = await server.newBucket({ versioned: true });
+    await using proxy = await startHttpProxy(server.endpoint);
+    await using archive = openBucket({ ...server, endpoint: proxy.endpoint }, bucket);
+    expect(await archive.create("first", bytesOf("x"))).toMatchObject({ outcome: "created" });
+    const behind = ({ body, ...answer }: Answered): Answered => ({
+      ...answer,
+      body: Buffer.from(body.toString("utf8").replaceAll(/<Version>.*?<\/Version>/gs, "")),
+    });
+    proxy.script(({ url }) => (/[?&]versions/.test(url) ? { kind: "change", change: behind } : PASS));
+    const failure = await failureOf(archive.create("a", bytesOf("x")));
+    expect(failure).toMatchObject({ code: "E_ARCHIVE", retryable: true, key: "a" });
+    expect(failure.problem).toMatch(/does not list the version that it has just made/);
+    proxy.script(() => PASS);
+    expect(await archive.create("a", bytesOf("x"))).toEqual({ outcome: "exists" });
   });
 });

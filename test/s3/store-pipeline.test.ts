@@ -6,27 +6,13 @@ import { PutBucketLifecycleConfigurationCommand, type S3Client } from "@aws-sdk/
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { unfinishedUploads } from "../conformance/archive/s3-bucket.ts";
 import { auditRows } from "../support/audit-rows.ts";
+import { LARGE, LARGE_ROWS, largeRows } from "../support/large-rows.ts";
 import { expectNothingLost, expectSettled, readJournal } from "../support/oracle.ts";
+import { PASS, startHttpProxy } from "../support/http-proxy.ts";
 import { mirrorBucket } from "../support/s3-mirror.ts";
 import { type BucketOptions, clientOf, describeOn, type S3Server, saw } from "../support/s3-server.ts";
 import { moved, NOTHING, Scenario } from "../support/scenario.ts";
 import { expectNothingStranded } from "../support/stranded.ts";
-
-/** Parts of 5 MiB are begun in the middle of one segment. */
-const LARGE = {
-  FIRNLINE_CHUNK_ROWS: "5000",
-  FIRNLINE_ROW_GROUP_ROWS: "5000",
-  FIRNLINE_SEGMENT_MIB: "64",
-  FIRNLINE_PRUNE_CHUNKS: "16",
-  FIRNLINE_S3_PART_MIB: "5",
-};
-const LARGE_ROWS = 30_000;
-
-/** What cannot be compressed: some 8 MiB of Parquet. */
-const largeRows = (day: string): string =>
-  `SELECT n, '${day} 00:00:00+00'::timestamptz + n * interval '2 seconds', 'login',
-     (SELECT string_agg(md5(n || '-' || i), '') FROM generate_series(1, 16) i), NULL::jsonb
-   FROM generate_series(1, ${LARGE_ROWS}) n`;
 
 const KINDS: readonly (readonly [S3Server["name"], string, BucketOptions])[] = [
   ["ceph", "bucket", {}],
@@ -82,6 +68,22 @@ await describeOn("ceph", "a run", (server) => {
     const run = await scenario.spawn(["run", "--as-of", "2026-03-01"]).ended;
     expect(run, run.stdout + run.stderr).toMatchObject({ code: 12 });
     expect(run.stderr).toMatch(/E_BUCKET .*lifecycle rule "tidy-up" deletes objects after 30 days/);
+    expect(await scenario.count()).toBe(120);
+    expect(await mirrorBucket(client, bucket, scenario.archive)).toEqual([]);
+  });
+
+  test("refuses a bucket that it could not examine, and writes nothing", async () => {
+    const bucket = await server.newBucket({ versioned: true });
+    await using proxy = await startHttpProxy(server.endpoint);
+    const behind = { ...server, endpoint: proxy.endpoint };
+    await using scenario = await Scenario.create({ archive: { server: behind, bucket } });
+    await scenario.insert(auditRows("2026-01-10", 1, 120));
+    proxy.script(({ method, url }) =>
+      method === "HEAD" && /^\/[^/]+\/?(?:\?|$)/.test(url) ? { kind: "answer", status: 500, body: "" } : PASS,
+    );
+    const run = await scenario.spawn(["run", "--as-of", "2026-03-01"], { FIRNLINE_S3_PAUSE_MS: "10" }).ended;
+    expect(run, run.stdout + run.stderr).toMatchObject({ code: 1 });
+    expect(run.stderr).toMatch(/E_ARCHIVE .*the store failed.*Run again later/);
     expect(await scenario.count()).toBe(120);
     expect(await mirrorBucket(client, bucket, scenario.archive)).toEqual([]);
   });

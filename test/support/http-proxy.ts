@@ -7,6 +7,7 @@ import {
   Agent,
   createServer,
   type IncomingMessage,
+  type OutgoingHttpHeaders,
   request as httpRequest,
   type RequestOptions,
   type ServerResponse,
@@ -40,8 +41,16 @@ export type Fate =
   | { readonly kind: "hang"; readonly bytes: number }
   /** The server never hears of it, and nobody answers. */
   | { readonly kind: "silence" }
+  /** On to the server, and what `change` makes of its answer. */
+  | { readonly kind: "change"; readonly change: (answer: Answered) => Answered }
   /** On to the server without this header of the request. Only for servers that check no signature. */
   | { readonly kind: "without"; readonly header: string };
+
+export interface Answered {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>;
+  readonly body: Buffer;
+}
 
 export const PASS: Fate = { kind: "pass" };
 
@@ -130,13 +139,18 @@ async function giveBack(answer: IncomingMessage, response: ServerResponse, fate:
     else response.writeHead(fate.status, { "content-type": "application/xml" }).end(fate.body);
     return;
   }
+  if (fate.kind === "change") {
+    await changed(answer, response, fate.change).catch(() => response.destroy());
+    return;
+  }
   response.writeHead(answer.statusCode ?? 502, answer.headers);
   if (fate.kind !== "cut" && fate.kind !== "hang") {
     answer.pipe(response);
     return;
   }
   response.flushHeaders();
-  let left = fate.bytes;
+  // Never all of it: the client would take the connection for free, which answers nothing more.
+  let left = Math.min(fate.bytes, Math.max(0, Number(answer.headers["content-length"] ?? Infinity) - 1));
   for await (const chunk of answer as AsyncIterable<Buffer>) {
     const piece = chunk.subarray(0, left);
     left -= piece.byteLength;
@@ -146,4 +160,19 @@ async function giveBack(answer: IncomingMessage, response: ServerResponse, fate:
     if (fate.kind === "cut") setTimeout(() => response.socket?.resetAndDestroy(), 20);
     return;
   }
+}
+
+/** The length is that of the new body, unless it is what was changed. */
+async function changed(
+  answer: IncomingMessage,
+  response: ServerResponse,
+  change: (answer: Answered) => Answered,
+): Promise<void> {
+  const body = Buffer.concat(await Array.fromAsync(answer as AsyncIterable<Buffer>));
+  const { "transfer-encoding": _, ...headers } = answer.headers;
+  const next = change({ status: answer.statusCode ?? 502, headers, body });
+  const isLengthKept = next.body === body || next.headers["content-length"] !== headers["content-length"];
+  const length = isLengthKept ? {} : { "content-length": next.body.byteLength };
+  response.writeHead(next.status, { ...next.headers, ...length } as OutgoingHttpHeaders);
+  response.end(next.body);
 }

@@ -9,15 +9,13 @@ import {
   PutBucketLifecycleConfigurationCommand,
   type TransitionDefaultMinimumObjectSize,
 } from "@aws-sdk/client-s3";
-import { FirnlineError, invariant } from "../../errors.ts";
+import { FirnlineError } from "../../errors.ts";
 import type { LifecycleRule } from "../../plan/lifecycle-rules.ts";
 import type { BucketRules, BucketRulesFound } from "../bucket-rules.ts";
 import type { Where } from "../refusals.ts";
+import { collectAnswer } from "./answers.ts";
 import { Bucket, type S3BucketOptions } from "./bucket.ts";
 import { refusalOf } from "../sdk-refusal.ts";
-
-/** A thousand rules of a kilobyte each are far below it. */
-const ANSWER_BYTES_MAX = 16 << 20;
 
 /** Source: S3 API reference, GetBucketLifecycleConfiguration. */
 const ELEMENTS: ReadonlySet<string> = new Set(
@@ -48,7 +46,7 @@ class S3BucketRules implements BucketRules {
     try {
       return await this.#bucket.call(where, "s3:GetLifecycleConfiguration", async (s3, how) => {
         const command = new GetBucketLifecycleConfigurationCommand({ Bucket: this.#bucket.name });
-        const document = keepDocument(command.middlewareStack);
+        const document = keepDocument(command.middlewareStack, this.#bucket.limits.answerMs);
         const { Rules = [], TransitionDefaultMinimumObjectSize = null } = await s3.send(command, how);
         this.#assertKnown(document());
         return { rules: Rules.map(fromSdk), transitionMinimum: TransitionDefaultMinimumObjectSize };
@@ -90,33 +88,24 @@ class S3BucketRules implements BucketRules {
 }
 
 /** Keeps the answer as it came, and hands it on; returns how to ask for it. */
-function keepDocument(stack: GetBucketLifecycleConfigurationCommand["middlewareStack"]): () => string {
+function keepDocument(
+  stack: GetBucketLifecycleConfigurationCommand["middlewareStack"],
+  answerMs: number,
+): () => string {
   let document = "";
   stack.add(
     (next) => async (args) => {
       const result = await next(args);
       const response = result.response as { readonly statusCode: number; body: unknown };
       if (response.statusCode !== 200) return result;
-      const bytes = await collect(response.body as AsyncIterable<Uint8Array>);
-      document = bytes.toString("utf8");
-      response.body = new Uint8Array(bytes);
+      response.body = (await collectAnswer(response.body, answerMs)) ?? new Uint8Array(0);
+      document = new TextDecoder().decode(response.body as Uint8Array);
       return result;
     },
     // Next to the wire: before anything is parsed.
     { step: "deserialize", priority: "low", name: "keepDocument" },
   );
   return () => document;
-}
-
-async function collect(body: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of body) {
-    bytes += chunk.byteLength;
-    invariant(bytes <= ANSWER_BYTES_MAX, "lifecycle rules", `they have more than ${ANSWER_BYTES_MAX} bytes`);
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks);
 }
 
 /** Dates as RFC 3339, all else as it is; both have S3's own names. */

@@ -30,8 +30,8 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined;
   /** Bytes that the request carries. */
   readonly bytes?: number;
-  /** False for what is better told at once: probes. */
-  readonly patient?: boolean;
+  /** Tries while something breaks on the way, where it is better told soon: probes. A busy store is always waited for. */
+  readonly tries?: number;
 }
 
 /** From here on S3 refuses what it is asked. */
@@ -93,7 +93,7 @@ export class Bucket {
     where: Where,
     needs: string,
     send: (client: S3Client, how: How) => Promise<T>,
-    { signal, bytes = 0, patient = true }: CallOptions = {},
+    { signal, bytes = 0, tries = Number.POSITIVE_INFINITY }: CallOptions = {},
   ): Promise<T> {
     const how = howToSend(this.limits, bytes, signal);
     for (let attempt = 1; ; attempt += 1) {
@@ -103,7 +103,9 @@ export class Bucket {
       } catch (error) {
         throwIfAborted(where, signal);
         const failure = this.#skewed(where, error) ?? storeFailure(where, needs, error);
-        if (!patient || attempt >= this.attemptsMax(patienceOf(error))) throw failure;
+        const patience = patienceOf(error);
+        const most = patience === "busy" ? Number.POSITIVE_INFINITY : tries;
+        if (attempt >= Math.min(most, this.attemptsMax(patience))) throw failure;
       }
       await this.pause(where, attempt, signal);
     }

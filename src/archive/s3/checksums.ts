@@ -4,23 +4,21 @@
  * is given up again, so that no object is made and nothing is left, even in a bucket that locks whatever is put there.
  */
 import { createHash } from "node:crypto";
-import {
-  AbortMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  type S3Client,
-  UploadPartCommand,
-} from "@aws-sdk/client-s3";
+import { UploadPartCommand } from "@aws-sdk/client-s3";
 import type { Where } from "../refusals.ts";
-import type { How } from "../sdk-requests.ts";
 import type { Bucket } from "./bucket.ts";
 import { isUnable } from "./failure.ts";
 import { refusalOf } from "../sdk-refusal.ts";
+import { abort, beginUpload } from "./uploads.ts";
 
 /** `none`: the store compares nothing; then only reading the object back tells. */
 export type Checksums = "sha256" | "md5" | "none";
 
 const BODY = new TextEncoder().encode("firnline");
 const OTHER = new TextEncoder().encode("not the same");
+
+/** These are 400 too, and say that the bytes did not come at all. */
+const BROKEN_OFF = new Set(["RequestTimeout", "IncompleteBody"]);
 
 const base64 = (algorithm: "sha256" | "md5", bytes: Uint8Array): string =>
   createHash(algorithm).update(bytes).digest("base64");
@@ -48,22 +46,28 @@ async function isCompared(bucket: Bucket, algorithm: "sha256" | "md5"): Promise<
   if (upload === null) return false;
   const wrong = base64(algorithm, OTHER);
   const sum = algorithm === "sha256" ? { ChecksumSHA256: wrong } : { ContentMD5: wrong };
-  const put = async (s3: S3Client, how: How): Promise<unknown> =>
-    await s3.send(
-      new UploadPartCommand({ ...object, UploadId: upload, PartNumber: 1, Body: BODY, ...sum }),
-      how,
-    );
+  const part = { ...object, UploadId: upload, PartNumber: 1, Body: BODY, ...sum };
   try {
-    await bucket.call(where, "s3:PutObject", put, { patient: false });
+    return await bucket.call(
+      where,
+      "s3:PutObject",
+      async (s3, how) => await isRefused(s3.send(new UploadPartCommand(part), how)),
+    );
+  } finally {
+    await abort(bucket, where, upload);
+  }
+}
+
+/** 400, by whatever name; a store that does not know the header may have no word for it. What broke on the way is thrown. */
+async function isRefused(sending: Promise<unknown>): Promise<boolean> {
+  try {
+    await sending;
     return false;
   } catch (error) {
-    const status = refusalOf(error)?.status ?? 0;
-    if (status === 400 || isUnable(error)) return status === 400;
+    const { status, name } = refusalOf(error) ?? { status: null, name: "" };
+    if (status === 400 && !BROKEN_OFF.has(name)) return true;
+    if (isUnable(error)) return false;
     throw error;
-  } finally {
-    await bucket.call(where, "s3:AbortMultipartUpload", async (s3, how) => {
-      await s3.send(new AbortMultipartUploadCommand({ ...object, UploadId: upload }), how);
-    });
   }
 }
 
@@ -71,10 +75,7 @@ async function isCompared(bucket: Bucket, algorithm: "sha256" | "md5"): Promise<
 async function begin(bucket: Bucket, where: Where, algorithm: "sha256" | "md5"): Promise<string | null> {
   const sum = algorithm === "sha256" ? { ChecksumAlgorithm: "SHA256" as const } : {};
   try {
-    const { UploadId } = await bucket.call(where, "s3:PutObject", async (s3, how) => {
-      return await s3.send(new CreateMultipartUploadCommand({ ...bucket.object(where), ...sum }), how);
-    });
-    return UploadId ?? null;
+    return await beginUpload(bucket, where, "s3:PutObject", { ...bucket.object(where), ...sum });
   } catch (error) {
     const isUnknown = refusalOf(error)?.status === 400 || isUnable(error);
     if (algorithm === "sha256" && isUnknown) return null;

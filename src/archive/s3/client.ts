@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { S3Client } from "@aws-sdk/client-s3";
 import { clientSettings, type StoreConnection, type StoreLimits } from "../sdk-requests.ts";
+import { checkAnswers } from "./answers.ts";
 
 export interface S3Limits extends StoreLimits {
   /** Size of the first parts of an upload. */
@@ -27,6 +28,7 @@ export function newS3Client(connection: StoreConnection, isDotted: boolean): S3C
     responseChecksumValidation: "WHEN_REQUIRED",
   });
   addContentMd5(client);
+  checkAnswers(client, connection.limits);
   return client;
 }
 

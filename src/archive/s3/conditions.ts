@@ -8,7 +8,7 @@ import type { Retention } from "../port.ts";
 import type { Where } from "../refusals.ts";
 import type { Bucket } from "./bucket.ts";
 import { type Checksums, checksumFields } from "./checksums.ts";
-import { isDenied, isPreconditionFailed } from "./failure.ts";
+import { isDenied, isPreconditionFailed, patienceOf } from "./failure.ts";
 import { descriptionOf, type NewObject } from "./new-object.ts";
 import { deleteOne, versionsOf } from "./versions.ts";
 
@@ -16,6 +16,7 @@ const BODY = new TextEncoder().encode("firnline");
 /** A bucket that locks everything is told to lock the probe for a moment only. */
 const LOCKED_MS = 3_000;
 const REMOVALS_MAX = 40;
+const PROBES_MAX = 3;
 const REMOVAL_PAUSE_MS = 250;
 
 /** What is known of the bucket already. */
@@ -32,6 +33,23 @@ export async function areConditionsHonoured(
   op: string,
   known: ProbedBucket,
   look: (probe: NewObject) => Promise<void> = async () => {},
+): Promise<boolean> {
+  for (let probes = 1; ; probes += 1) {
+    try {
+      return await probeOnce(bucket, op, known, look);
+    } catch (error) {
+      if (probes === PROBES_MAX || patienceOf(error) !== "broken") throw error;
+    }
+    await bucket.pause({ op, key: bucket.url }, probes, undefined);
+  }
+}
+
+/** Nothing is sent twice under one name: after a lost reply nobody knows what a refusal means. */
+async function probeOnce(
+  bucket: Bucket,
+  op: string,
+  known: ProbedBucket,
+  look: (probe: NewObject) => Promise<void>,
 ): Promise<boolean> {
   const name = Buffer.from(bucket.options.random(8)).toString("hex");
   const probe: NewObject = {
@@ -59,7 +77,7 @@ async function put(bucket: Bucket, checksums: Checksums, probe: NewObject): Prom
       const description = descriptionOf(bucket, probe);
       await s3.send(new PutObjectCommand({ ...description, ...sums, Body: BODY, IfNoneMatch: "*" }), how);
     },
-    { patient: false },
+    { tries: 1 },
   );
 }
 

@@ -1,10 +1,8 @@
 /** Moving an object to another class: a copy onto itself. Source: S3 API reference, CopyObject and UploadPartCopy. */
 import {
-  AbortMultipartUploadCommand,
   type CompletedPart,
   CompleteMultipartUploadCommand,
   CopyObjectCommand,
-  CreateMultipartUploadCommand,
   type HeadObjectCommandOutput,
   UploadPartCopyCommand,
 } from "@aws-sdk/client-s3";
@@ -12,12 +10,14 @@ import { FirnlineError } from "../../errors.ts";
 import { newState } from "../object-state.ts";
 import type { Locator } from "../port.ts";
 import type { Where } from "../refusals.ts";
+import { brokenOff } from "./answers.ts";
 import type { Bucket } from "./bucket.ts";
 import { accessOf, classOf, headOf, headOrNull, tagsOf } from "./head-object.ts";
 import { creationOf, encryptionOf } from "./new-object.ts";
 import { copyRanges } from "./part-sizes.ts";
 import { cold } from "./read-range.ts";
 import { tagObject } from "./tag-object.ts";
+import { abort, beginUpload } from "./uploads.ts";
 
 export interface CopySizes {
   /** Larger objects are copied by parts. */
@@ -123,16 +123,13 @@ async function copyAtOnce(copy: Copy, bytes: number): Promise<string | null> {
 async function copyByParts(copy: Copy, bytes: number, partBytes: number): Promise<string | null> {
   const { bucket, where, found, target } = copy;
   const tags = new URLSearchParams(await tagsOf(bucket, where, found)).toString();
-  const { UploadId } = await bucket.call(where, NEEDS, async (s3, how) => {
-    const description = {
-      ...bucket.object(where),
-      StorageClass: target as "STANDARD",
-      Metadata: found.Metadata,
-      ContentType: found.ContentType,
-      ...(tags === "" ? {} : { Tagging: tags }),
-      ...encryptionOf(bucket),
-    };
-    return await s3.send(new CreateMultipartUploadCommand(description), how);
+  const UploadId = await beginUpload(bucket, where, NEEDS, {
+    ...bucket.object(where),
+    StorageClass: target as "STANDARD",
+    Metadata: found.Metadata,
+    ContentType: found.ContentType,
+    ...(tags === "" ? {} : { Tagging: tags }),
+    ...encryptionOf(bucket),
   });
   const upload = { ...bucket.object(where), UploadId };
   try {
@@ -148,7 +145,11 @@ async function copyByParts(copy: Copy, bytes: number, partBytes: number): Promis
       const { CopyPartResult } = await bucket.call(
         where,
         NEEDS,
-        async (s3, how) => await s3.send(new UploadPartCopyCommand(part), how),
+        async (s3, how) => {
+          const answer = await s3.send(new UploadPartCopyCommand(part), how);
+          if (answer.CopyPartResult?.ETag === undefined) throw brokenOff();
+          return answer;
+        },
         { bytes: (end - start) / COPIED_BYTES },
       );
       Parts.push({ PartNumber: index + 1, ETag: CopyPartResult?.ETag });
@@ -161,11 +162,7 @@ async function copyByParts(copy: Copy, bytes: number, partBytes: number): Promis
     });
     return reply.VersionId ?? (await movedBefore(copy));
   } catch (error) {
-    await bucket
-      .call(where, "s3:AbortMultipartUpload", async (s3, how) => {
-        await s3.send(new AbortMultipartUploadCommand(upload), how);
-      })
-      .catch(() => {}); // the first error is the one to tell
+    await abort(bucket, where, UploadId).catch(() => {}); // the first error is the one to tell
     throw error;
   }
 }

@@ -12,6 +12,7 @@ import { bodyChunks } from "../body.ts";
 import { newState } from "../object-state.ts";
 import type { CreateOptions, CreateResult } from "../port.ts";
 import { throwIfAborted, type Where } from "../refusals.ts";
+import { brokenOff } from "./answers.ts";
 import type { Bucket } from "./bucket.ts";
 import { checksumFields } from "./checksums.ts";
 import { lookUp, settle } from "./exclusive.ts";
@@ -68,7 +69,10 @@ async function put(
         tries += 1;
         const description = descriptionOf(bucket, object, sha256);
         const command = new PutObjectCommand({ ...description, ...sums, Body: bytes, IfNoneMatch: "*" });
-        return await s3.send(command, how);
+        const answer = await s3.send(command, how);
+        // What nobody named may not be there: sent again, it is told apart by its name.
+        if (answer.ETag === undefined) throw brokenOff();
+        return answer;
       },
       { signal, bytes: bytes.byteLength },
     );

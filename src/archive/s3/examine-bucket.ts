@@ -25,6 +25,8 @@ import type { Traits } from "./traits.ts";
 
 /** Further apart, dates of restored copies and of locks mean something else here and there. */
 const SKEW_MS_MAX = 60_000;
+/** Of the first question. A store that cannot be reached is said soon. */
+const TRIES = 3;
 
 interface Found {
   readonly findings: FirnlineError[];
@@ -66,13 +68,19 @@ async function lookForBucket(bucket: Bucket, where: Where): Promise<void> {
       where,
       "s3:ListBucket",
       async (s3, how) => await s3.send(new HeadBucketCommand({ Bucket: bucket.name }), how),
-      { patient: false },
+      { tries: TRIES },
     );
   } catch (error) {
-    if (!isMissing(error)) throw error; // the answer to a HEAD has no words
-    const hint =
-      "Check archive.url, archive.region and archive.endpoint, or make the bucket (infra/terraform)";
-    throw finding(where, "there is no such bucket", hint, []);
+    // The answer to a HEAD has no words.
+    if (isMissing(error)) {
+      const hint =
+        "Check archive.url, archive.region and archive.endpoint, or make the bucket (infra/terraform)";
+      throw finding(where, "there is no such bucket", hint, []);
+    }
+    if (!isDenied(error) || !isFirnlineError(error, "E_ARCHIVE")) throw error;
+    const problem = "it is another owner's, or it does not let these credentials in (403)";
+    const hint = "Check archive.url and the credentials, and allow s3:ListBucket on the bucket";
+    throw finding(where, problem, hint, []);
   }
 }
 
@@ -256,7 +264,7 @@ function judgeClock(bucket: Bucket, { op, key }: Where): FirnlineError[] {
     new FirnlineError({
       code: "E_CLOCK",
       subject: key,
-      problem: `the store's clock is ${apart} ${skewMs < 0 ? "behind" : "ahead"} of this host's`,
+      problem: `the store's clock is ${apart} ${skewMs < 0 ? "behind" : "ahead of"} this host's`,
       hint: "Set this host's clock right, with NTP: restored copies and locks end by the store's",
       fix: ["# timedatectl set-ntp true"],
       op,

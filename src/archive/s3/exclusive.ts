@@ -56,6 +56,8 @@ export async function settle(
   const { versionId, etag, bytes } = created;
   if (versionId === null || !(await traits.keepsVersions())) return await standingOf(bucket, object, bytes);
   const found = await versionsOf(bucket, object.where); // newest first
+  // A listing that is behind may lack somebody else's too, and both would believe that they won.
+  if (!found.some((one) => one.versionId === versionId)) throw notListed(object, versionId);
   const fresh = found.filter((one) => !one.isDeleteMarker && !before.versions.has(one.versionId ?? ""));
   const first = fresh.at(-1)?.versionId ?? null;
   if (first === null || first === versionId) return { whose: "ours", versionId, etag };
@@ -68,6 +70,17 @@ export async function settle(
       await withdraw(bucket, object, one.versionId, isOurs);
   }
   return isOurs ? { whose: "ours", versionId: first, etag: oldest.ETag ?? null } : { whose: "another" };
+}
+
+function notListed({ where }: NewObject, versionId: string): FirnlineError {
+  return new FirnlineError({
+    code: "E_ARCHIVE",
+    subject: where.key,
+    problem: `the store does not list the version that it has just made (${versionId})`,
+    hint: "Run again later; it goes on where it stopped",
+    ...where,
+    retryable: true,
+  });
 }
 
 /** `mayStay`: the older one is ours too, and says the same. */

@@ -5,17 +5,10 @@
  * The commit point is CompleteMultipartUpload with `If-None-Match: *`; `exclusive.ts` says what is done where a store does
  * not know that.
  */
-import {
-  AbortMultipartUploadCommand,
-  type CompletedPart,
-  CompleteMultipartUploadCommand,
-  CreateMultipartUploadCommand,
-  ListPartsCommand,
-  UploadPartCommand,
-} from "@aws-sdk/client-s3";
-import { FirnlineError } from "../../errors.ts";
+import { type CompletedPart, CompleteMultipartUploadCommand, UploadPartCommand } from "@aws-sdk/client-s3";
 import type { CreateResult } from "../port.ts";
 import { throwIfAborted, type Where } from "../refusals.ts";
+import { brokenOff } from "./answers.ts";
 import type { Bucket } from "./bucket.ts";
 import { type Checksums, checksumFields } from "./checksums.ts";
 import { isMissing, isPreconditionFailed } from "./failure.ts";
@@ -26,6 +19,7 @@ import { retainObject } from "./lock-object.ts";
 import type { Part, PartReader } from "./part-reader.ts";
 import { partsAtOnce } from "./part-sizes.ts";
 import type { Traits } from "./traits.ts";
+import { abort, beginUpload } from "./uploads.ts";
 
 export interface Uploading {
   readonly bucket: Bucket;
@@ -33,9 +27,6 @@ export interface Uploading {
   readonly object: NewObject;
   readonly signal: AbortSignal | undefined;
 }
-
-/** A part that was under way when its upload was given up may be stored a little later. */
-const ABORTS_MAX = 5;
 
 /** Stores `first`, which is not the last part, and all that follow. */
 export async function uploadParts(
@@ -48,7 +39,9 @@ export async function uploadParts(
   const checksums = await traits.checksums();
   const before = await lookUp(bucket, traits, object);
   if (before.isTaken) return { outcome: "exists" };
-  const uploadId = await begin(uploading, checksums);
+  const algorithm = checksums === "sha256" ? { ChecksumAlgorithm: "SHA256" as const } : {};
+  const description = { ...descriptionOf(bucket, object), ...algorithm };
+  const uploadId = await beginUpload(bucket, where, "s3:PutObject", description, signal);
   try {
     const upload = new Upload(bucket, where, uploadId, checksums, signal);
     try {
@@ -147,7 +140,11 @@ class Upload {
     const { ETag } = await this.#bucket.call(
       this.#where,
       "s3:PutObject",
-      async (s3, how) => await s3.send(new UploadPartCommand({ ...part, ...sums, Body: bytes }), how),
+      async (s3, how) => {
+        const answer = await s3.send(new UploadPartCommand({ ...part, ...sums, Body: bytes }), how);
+        if (answer.ETag === undefined) throw brokenOff();
+        return answer;
+      },
       options,
     );
     const { ChecksumSHA256 } = sums;
@@ -157,23 +154,6 @@ class Upload {
       ...(ChecksumSHA256 === undefined ? {} : { ChecksumSHA256 }),
     });
   }
-}
-
-async function begin({ bucket, object, signal }: Uploading, checksums: Checksums): Promise<string> {
-  const { where } = object;
-  const algorithm = checksums === "sha256" ? { ChecksumAlgorithm: "SHA256" as const } : {};
-  const { UploadId } = await bucket.call(
-    where,
-    "s3:PutObject",
-    async (s3, how) =>
-      await s3.send(
-        new CreateMultipartUploadCommand({ ...descriptionOf(bucket, object), ...algorithm }),
-        how,
-      ),
-    { signal },
-  );
-  if (UploadId !== undefined) return UploadId;
-  throw unexpected(where, "the store began an upload and did not name it");
 }
 
 /** The commit point. It can fail inside of HTTP 200, and its reply can be lost: then the object itself is asked. */
@@ -209,41 +189,4 @@ async function complete(
     if (standing.whose === "nobody") throw error;
     return standing;
   }
-}
-
-/** An answer without the fields that S3 always gives: treated like a connection that broke. */
-function brokenOff(): Error {
-  return Object.assign(new Error("the answer is not complete"), {
-    name: "InternalError",
-    $metadata: { httpStatusCode: 200 },
-  });
-}
-
-/** Gives up an upload, with all parts. Idempotent. */
-export async function abort(bucket: Bucket, where: Where, UploadId: string): Promise<void> {
-  const upload = { ...bucket.object(where), UploadId };
-  for (let aborts = 0; aborts < ABORTS_MAX; aborts += 1) {
-    try {
-      await bucket.call(where, "s3:AbortMultipartUpload", async (s3, how) => {
-        await s3.send(new AbortMultipartUploadCommand(upload), how);
-      });
-      await bucket.call(where, "s3:ListMultipartUploadParts", async (s3, how) => {
-        await s3.send(new ListPartsCommand({ ...upload, MaxParts: 1 }), how);
-      });
-    } catch (error) {
-      if (refusalOf(error)?.name === "NoSuchUpload" || isMissing(error)) return;
-      throw error;
-    }
-  }
-}
-
-function unexpected({ op, key }: Where, problem: string): FirnlineError {
-  return new FirnlineError({
-    code: "E_ARCHIVE",
-    subject: key,
-    problem,
-    hint: "Check that archive.endpoint is an S3-compatible store",
-    op,
-    key,
-  });
 }

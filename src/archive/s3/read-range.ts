@@ -86,19 +86,23 @@ async function open(
     if (isPreconditionFailed(error)) throw replaced(where, error);
     throw error;
   }
-  if (range === undefined || isOfRange(answer, range)) return answer;
+  const isReplaced = etag !== undefined && answer.ETag !== undefined && answer.ETag !== etag;
+  if (!isReplaced && isOfRange(answer, range)) return answer;
   discard(answer);
-  throw ignored(where, range, answer);
+  // Whoever ignores `If-Match` gives the bytes of another object.
+  throw isReplaced ? replaced(where, undefined) : ignored(where, range, answer);
 }
 
 /** A store that does not know `Range` sends the whole object instead, with 200; what it has of the range is told by 206. */
 function isOfRange(
-  { $metadata, ContentRange = "" }: GetObjectCommandOutput,
-  { start, end }: ByteRange,
+  { $metadata, ContentRange }: GetObjectCommandOutput,
+  range: ByteRange | undefined,
 ): boolean {
-  const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(ContentRange) ?? [];
-  const isHere = Number(first) === start && Number(last) === Math.min(end, Number(total)) - 1;
-  return $metadata.httpStatusCode === 206 && isHere;
+  const { httpStatusCode: status } = $metadata;
+  if (range === undefined) return status === 200 && ContentRange === undefined;
+  const [, first, last, total] = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(ContentRange ?? "") ?? [];
+  const isHere = Number(first) === range.start && Number(last) === Math.min(range.end, Number(total)) - 1;
+  return status === 206 && isHere;
 }
 
 /** The whole range that will come, or `E_ARCHIVE` where the object does not have it. */
@@ -223,14 +227,15 @@ function brokenOff({ op, key }: Where, at: number, end: number): FirnlineError {
 
 function ignored(
   { op, key }: Where,
-  { start, end }: ByteRange,
+  range: ByteRange | undefined,
   { $metadata, ContentRange }: GetObjectCommandOutput,
 ): FirnlineError {
+  const asked = range === undefined ? "all bytes" : `bytes ${range.start}-${range.end - 1}`;
   const found = `${$metadata.httpStatusCode} with ${ContentRange ?? "no Content-Range"}`;
   return new FirnlineError({
     code: "E_ARCHIVE",
     subject: key,
-    problem: `the store sends other bytes than those that were asked for (bytes ${start}-${end - 1}; its answer was ${found})`,
+    problem: `the store sends other bytes than those that were asked for (${asked}; its answer was ${found})`,
     hint: "Check archive.endpoint, and any proxy or cache before the store: they must pass on Range and Content-Range",
     op,
     key,

@@ -9,7 +9,9 @@ import type { Where } from "../refusals.ts";
 import type { Bucket } from "./bucket.ts";
 import { areConditionsHonoured } from "./conditions.ts";
 import { adviceOf, finding } from "./examination.ts";
+import { isUnable } from "./failure.ts";
 import { creationOf } from "./new-object.ts";
+import { refusalOf } from "../sdk-refusal.ts";
 import type { Traits } from "./traits.ts";
 
 const IGNORED = "it ignores If-None-Match: two writers of one key would both believe that they won";
@@ -22,7 +24,7 @@ export async function tryOut(
   const known = await traits.forProbe();
   const findings: FirnlineError[] = [];
   const advice: Advice[] = [];
-  const isHonoured = await areConditionsHonoured(bucket, about.op, known, async (probe) => {
+  const probed = areConditionsHonoured(bucket, about.op, known, async (probe) => {
     const head = await bucket.call(probe.where, "s3:GetObject", async (s3, how) => {
       return await s3.send(new HeadObjectCommand(bucket.object(probe.where)), how);
     });
@@ -32,6 +34,9 @@ export async function tryOut(
     findings.push(
       finding(about, problem, "Is there a proxy in between that removes x-amz-meta-* headers?", []),
     );
+  });
+  const isHonoured = await probed.catch((error: unknown) => {
+    throw isUnable(error) ? unableToCreate(about, error) : error;
   });
   if (!isHonoured && (await traits.keepsVersions())) {
     // Versions let us see afterwards who was first (`exclusive.ts`).
@@ -48,4 +53,16 @@ export async function tryOut(
     advice.push(adviceOf(about.key, problem, "Damage on the way is seen only when the object is read back"));
   }
   return { findings, advice };
+}
+
+/** Some stores know no more than a plain PUT. */
+function unableToCreate(about: Where, error: unknown): FirnlineError {
+  const refusal = refusalOf(error);
+  const problem = `it does not take objects with a checksum, metadata and If-None-Match (${refusal?.status} ${refusal?.name})`;
+  return finding(
+    about,
+    problem,
+    "Use a store that does: without them nobody can tell what was damaged or taken on the way",
+    [],
+  );
 }

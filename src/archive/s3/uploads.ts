@@ -1,5 +1,11 @@
-/** Multipart uploads that nobody completed: parts that no listing of objects shows, and that cost what objects cost. */
+/**
+ * Multipart uploads: beginning and ending them, and finding those that nobody completed: parts that no listing of objects
+ * shows, and that cost what objects cost.
+ */
 import {
+  AbortMultipartUploadCommand,
+  CreateMultipartUploadCommand,
+  type CreateMultipartUploadCommandInput,
   ListMultipartUploadsCommand,
   type ListMultipartUploadsCommandOutput,
   ListPartsCommand,
@@ -9,10 +15,11 @@ import type { EpochMs } from "../../rows/day.ts";
 import { segmentOfKey } from "../../segment/archive-keys.ts";
 import type { Swept } from "../port.ts";
 import type { Where } from "../refusals.ts";
+import { brokenOff } from "./answers.ts";
 import type { Bucket } from "./bucket.ts";
 import { isMissing } from "./failure.ts";
 import { refusalOf } from "../sdk-refusal.ts";
-import { abort } from "./multipart.ts";
+import { withoutEnd } from "./versions.ts";
 
 interface Unfinished {
   readonly key: string;
@@ -20,11 +27,57 @@ interface Unfinished {
   readonly begunAt: EpochMs;
 }
 
-/** Ends every upload of exactly this key. */
-export async function abortUploadsOf(bucket: Bucket, where: Where): Promise<number> {
+/** A part that was under way when its upload was given up may be stored a little later. */
+const ABORTS_MAX = 5;
+
+/** Begins an upload of a key that nobody else uploads to; returns its id. */
+export async function beginUpload(
+  bucket: Bucket,
+  where: Where,
+  needs: string,
+  description: CreateMultipartUploadCommandInput,
+  signal?: AbortSignal,
+): Promise<string> {
+  let tries = 0;
+  const uploadId = await bucket.call(
+    where,
+    needs,
+    async (s3, how) => {
+      tries += 1;
+      const { UploadId } = await s3.send(new CreateMultipartUploadCommand(description), how);
+      if (UploadId === undefined) throw brokenOff();
+      return UploadId;
+    },
+    { signal },
+  );
+  // A try whose reply was lost may have begun another one, which nobody would end.
+  if (tries > 1) await abortUploadsOf(bucket, where, uploadId);
+  return uploadId;
+}
+
+/** Gives up an upload, with all parts. Idempotent. */
+export async function abort(bucket: Bucket, where: Where, UploadId: string): Promise<void> {
+  const upload = { ...bucket.object(where), UploadId };
+  for (let aborts = 0; aborts < ABORTS_MAX; aborts += 1) {
+    try {
+      await bucket.call(where, "s3:AbortMultipartUpload", async (s3, how) => {
+        await s3.send(new AbortMultipartUploadCommand(upload), how);
+      });
+      await bucket.call(where, "s3:ListMultipartUploadParts", async (s3, how) => {
+        await s3.send(new ListPartsCommand({ ...upload, MaxParts: 1 }), how);
+      });
+    } catch (error) {
+      if (refusalOf(error)?.name === "NoSuchUpload" || isMissing(error)) return;
+      throw error;
+    }
+  }
+}
+
+/** Ends every upload of exactly this key, besides one. */
+export async function abortUploadsOf(bucket: Bucket, where: Where, besides?: string): Promise<number> {
   let aborted = 0;
   for await (const { key, uploadId } of unfinished(bucket, where, where.key)) {
-    if (key !== where.key) continue;
+    if (key !== where.key || uploadId === besides) continue;
     await abort(bucket, where, uploadId);
     aborted += 1;
   }
@@ -70,9 +123,11 @@ async function* unfinished(bucket: Bucket, where: Where, prefix: string): AsyncG
       const begunAt = (Initiated?.getTime() ?? 0) as EpochMs;
       if (key !== null && UploadId !== undefined) yield { key, uploadId: UploadId, begunAt };
     }
-    if (page.IsTruncated !== true || page.NextKeyMarker === undefined) return;
-    KeyMarker = page.NextKeyMarker;
-    UploadIdMarker = page.NextUploadIdMarker;
+    if (page.IsTruncated !== true) return;
+    const { NextKeyMarker: key, NextUploadIdMarker: uploadId } = page;
+    if (key === undefined || (key === KeyMarker && uploadId === UploadIdMarker)) throw withoutEnd(where);
+    KeyMarker = key;
+    UploadIdMarker = uploadId;
   }
 }
 
@@ -104,7 +159,9 @@ async function partsOf(
       bytes += BigInt(Size ?? 0);
       lastAt = Math.max(lastAt, LastModified?.getTime() ?? 0);
     }
-    if (page.IsTruncated !== true || page.NextPartNumberMarker === undefined) return { bytes, lastAt };
-    PartNumberMarker = page.NextPartNumberMarker;
+    if (page.IsTruncated !== true) return { bytes, lastAt };
+    const { NextPartNumberMarker: next } = page;
+    if (next === undefined || next === PartNumberMarker) throw withoutEnd(where);
+    PartNumberMarker = next;
   }
 }

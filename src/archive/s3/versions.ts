@@ -5,6 +5,7 @@ import {
   ListObjectVersionsCommand,
   type ListObjectVersionsCommandOutput,
 } from "@aws-sdk/client-s3";
+import { FirnlineError } from "../../errors.ts";
 import { assertKeyPrefix } from "../object-key.ts";
 import type { EpochMs } from "../../rows/day.ts";
 import type { ListedObject, ListedVersion } from "../port.ts";
@@ -19,6 +20,7 @@ export async function* listObjects(
 ): AsyncGenerator<ListedObject> {
   assertKeyPrefix(prefix);
   const Prefix = bucket.prefix + prefix;
+  let last = "";
   for (let ContinuationToken: string | undefined; ;) {
     const query = {
       Bucket: bucket.name,
@@ -30,11 +32,15 @@ export async function* listObjects(
     });
     for (const { Key, Size, LastModified } of page.Contents ?? []) {
       const key = bucket.keyOf(Key);
-      if (key !== null)
-        yield { key, versionId: null, bytes: BigInt(Size ?? 0), modifiedAt: instantOf(LastModified) };
+      if (key === null) continue;
+      if (key <= last) throw disordered(where, `${key} after ${last}`);
+      last = key;
+      yield { key, versionId: null, bytes: BigInt(Size ?? 0), modifiedAt: instantOf(LastModified) };
     }
-    if (page.IsTruncated !== true || page.NextContinuationToken === undefined) return;
-    ContinuationToken = page.NextContinuationToken;
+    if (page.IsTruncated !== true) return;
+    const { NextContinuationToken: next } = page;
+    if (next === undefined || next === ContinuationToken) throw withoutEnd(where);
+    ContinuationToken = next;
   }
 }
 
@@ -48,6 +54,7 @@ export async function* listVersions(
   const Prefix = bucket.prefix + prefix;
   let KeyMarker: string | undefined;
   let VersionIdMarker: string | undefined;
+  let last: ListedVersion | undefined;
   while (true) {
     const query = {
       Bucket: bucket.name,
@@ -58,10 +65,17 @@ export async function* listVersions(
     const page = await bucket.call(where, "s3:ListBucketVersions", async (s3, how) => {
       return await s3.send(new ListObjectVersionsCommand(query), how);
     });
-    yield* versionsOfPage(bucket, page);
-    if (page.IsTruncated !== true || page.NextKeyMarker === undefined) return;
-    KeyMarker = page.NextKeyMarker;
-    VersionIdMarker = page.NextVersionIdMarker;
+    for (const version of versionsOfPage(bucket, page)) {
+      if (last !== undefined && !isBehind(version, last))
+        throw disordered(where, `${version.key} after ${last.key}`);
+      last = version;
+      yield version;
+    }
+    if (page.IsTruncated !== true) return;
+    const { NextKeyMarker: key, NextVersionIdMarker: version } = page;
+    if (key === undefined || (key === KeyMarker && version === VersionIdMarker)) throw withoutEnd(where);
+    KeyMarker = key;
+    VersionIdMarker = version;
   }
 }
 
@@ -104,6 +118,32 @@ function versionsOfPage(bucket: Bucket, page: ListObjectVersionsCommandOutput): 
       Number(b.isCurrent) - Number(a.isCurrent) ||
       b.modifiedAt - a.modifiedAt,
   );
+}
+
+/** Only where pages meet there is something to see: each is put in order by `versionsOfPage`. */
+function isBehind(version: ListedVersion, last: ListedVersion): boolean {
+  return version.key > last.key || (version.key === last.key && version.versionId !== last.versionId);
+}
+
+/** Whoever looks for one key stops at the next, and would take a key that comes later for one that is free. */
+function disordered(where: Where, found: string): FirnlineError {
+  return badListing(where, `the store's listing is not in order (${found})`);
+}
+
+/** A listing that ends before its end would make everything behind look as if it were gone. */
+export function withoutEnd(where: Where): FirnlineError {
+  return badListing(where, "the store's listing says that there is more, and not where it goes on");
+}
+
+function badListing({ op, key }: Where, problem: string): FirnlineError {
+  return new FirnlineError({
+    code: "E_ARCHIVE",
+    subject: key,
+    problem,
+    hint: "Check that archive.endpoint is an S3-compatible store, and any proxy or cache before it",
+    op,
+    key,
+  });
 }
 
 function instantOf(date: Date | undefined): EpochMs {

@@ -58,7 +58,7 @@ describe("lifecycle rules over the wire", () => {
   beforeAll(async () => {
     vi.stubEnv("AWS_ACCESS_KEY_ID", "a").stubEnv("AWS_SECRET_ACCESS_KEY", "b");
     policy = bucketPolicy({ archive: { endpoint: await store.listen() } });
-    bucket = openBucketRules(policy.archive, readSettings({}));
+    bucket = await openBucketRules(policy.archive, readSettings({}));
   });
   afterAll(async () => {
     await bucket[Symbol.asyncDispose]();
