@@ -34,12 +34,14 @@ const ARCHIVED_SHARE = 4n;
 
 /**
  * What a run looks at first: the table, the server, the clocks, and whether the store is one that keeps what it is given:
- * no rule that removes the archive (hazard 14), no creation over something else (I3). A store that is out of reach the run
- * meets by itself; whose archive it is and where its journal ends it sees under its lease. Throws all findings.
+ * no rule that removes the archive (hazard 14), no creation over something else (I3). One that does not answer may be either.
+ * Whose archive it is and where its journal ends the run sees under its lease. Throws all findings.
  */
 export async function requireSound<Tx>(environment: Environment<Tx>, asOf: EpochMicros): Promise<void> {
   const { findings } = await examineSource(environment, asOf);
-  const store = (await environment.archive.examine()).findings.filter(({ code }) => UNSAFE.has(code));
+  const store = (await environment.archive.examine()).findings.filter(
+    ({ code, retryable }) => UNSAFE.has(code) || (code === "E_ARCHIVE" && retryable),
+  );
   if (findings.length + store.length > 0) throw new FirnlineErrors([...findings, ...store]);
 }
 

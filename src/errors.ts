@@ -49,6 +49,8 @@ export interface ErrorDetails {
   readonly key?: string;
   /** True when the very same call may succeed later. */
   readonly retryable?: boolean;
+  /** True when another session's lock was in the way for as long as we wait for one. */
+  readonly blocked?: boolean;
   readonly cause?: unknown;
 }
 
@@ -62,6 +64,7 @@ export class FirnlineError extends Error {
   readonly op: string | undefined;
   readonly key: string | undefined;
   readonly retryable: boolean;
+  readonly blocked: boolean;
 
   constructor(details: ErrorDetails) {
     super(
@@ -76,6 +79,7 @@ export class FirnlineError extends Error {
     this.op = details.op;
     this.key = details.key;
     this.retryable = details.retryable ?? false;
+    this.blocked = details.blocked ?? false;
   }
 }
 

@@ -35,7 +35,10 @@ export interface RehydrateOptions {
 }
 
 export interface RetrieveOptions extends RehydrateOptions {
-  /** The file; it gets its name only when the answer is complete. `FILE.evidence.json` comes beside it. */
+  /**
+   * The file; it gets its name only when the answer is complete. `FILE.evidence.json` comes beside it. An earlier answer
+   * gives way to it, any other file is `E_INPUT`.
+   */
   readonly out: string;
   /** `ndjson`, `csv`, `csv-raw` (no guard against formulas) or `parquet`; else what `out` ends with, else `ndjson`. */
   readonly format?: AnswerFormat;

@@ -59,7 +59,7 @@ export class Pipeline implements AsyncDisposable {
     this.#settings = options.settings;
     this.#wired = wire(options);
     this.#environment = this.#wired.environment;
-    this.holds = new PipelineHolds(this.#environment, this.#wired.requireSchema);
+    this.holds = new PipelineHolds(this.#environment, async () => await this.#wired.requireSchema("run"));
   }
 
   /**
@@ -93,7 +93,7 @@ export class Pipeline implements AsyncDisposable {
    * Whatever is thrown, what was done stays done, nothing is half done, and the next run goes on from there.
    */
   async run(options: PlanOptions & { signal?: AbortSignal } = {}): Promise<RunSummary> {
-    await this.#wired.requireSchema();
+    await this.#wired.requireSchema("run");
     const asked = this.#planOptions(options);
     await requireSound(this.#environment, asked.asOf);
     return await runPipeline(this.#environment, {
@@ -134,7 +134,7 @@ export class Pipeline implements AsyncDisposable {
 
   /** Restored copies that were asked for, newest first, as they are now; those that have ended too with `all`. */
   async restores(options: { all?: boolean; signal?: AbortSignal } = {}): Promise<RestoreRecord[]> {
-    await this.#wired.requireSchema();
+    await this.#wired.requireSchema("retrieve");
     const { all = false, signal = never() } = options;
     return await listRestores(this.#environment, { all, countMax: RESTORES_MAX, signal });
   }
@@ -144,7 +144,7 @@ export class Pipeline implements AsyncDisposable {
     const { catalog, clock, hot } = this.#environment;
     const { historyDays } = options;
     const today = dayOf(microsFromMs(clock.now()));
-    const source: SourceTable = await hot.describe();
+    const source: SourceTable = await hot.describe("read");
     return {
       pipeline: this.policy.pipeline,
       table: `${source.table.schema}.${source.table.name}`,
@@ -197,7 +197,7 @@ export class Pipeline implements AsyncDisposable {
   async collect(
     options: { isDryRun?: boolean; signal?: AbortSignal } = {},
   ): Promise<CollectResult & { readonly spools: number }> {
-    await this.#wired.requireSchema();
+    await this.#wired.requireSchema("collect");
     const { isDryRun = false, signal = never() } = options;
     const request = { run: `collect ${randomUUID()}`, ...thisProcess(), isDryRun, signal };
     const result = await collectGarbage(this.#environment, request);
@@ -223,7 +223,7 @@ export class Pipeline implements AsyncDisposable {
   }
 
   async #restoring(request: RangeRequest, options: RehydrateOptions): Promise<RangeRestore> {
-    await this.#wired.requireSchema();
+    await this.#wired.requireSchema("retrieve");
     const { requestedBy, restore: terms = {}, signal = never() } = options;
     return { request, requestedBy, terms, prices: await this.#prices(terms.prices), signal };
   }

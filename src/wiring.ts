@@ -9,12 +9,10 @@ import { setTimeout as delay } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { openFileArchive } from "./archive/file/file-archive.ts";
 import type { BucketRules } from "./archive/bucket-rules.ts";
+import { openLateArchive } from "./archive/late-archive.ts";
 import type { Archive } from "./archive/port.ts";
-import { openS3BucketRules } from "./archive/s3/bucket-rules.ts";
-import { openS3Archive } from "./archive/s3/s3-archive.ts";
-import { openGlacierVault } from "./archive/vault/glacier-vault.ts";
-import { openVaultedArchive } from "./archive/vault/vaulted-archive.ts";
 import { PostgresDetaching } from "./catalog/postgres/detaching.ts";
+import { requireGrants, type Work } from "./catalog/postgres/grants.ts";
 import { PostgresHolds } from "./catalog/postgres/holds.ts";
 import { checkSchemaVersion, migrate } from "./catalog/postgres/migrate.ts";
 import { PostgresCatalog } from "./catalog/postgres/postgres-catalog.ts";
@@ -48,6 +46,7 @@ const S3_COLD_BYTES_MIN = 128n * 1024n;
 /** One for the seal of a run or two for a retrieval; the main thread has enough to do with Postgres and the store. */
 const DECODE_THREADS = 2;
 const DECODE_THREAD_BYTES_MIN = 512 * 1024;
+const DECODE_THREAD_HEAP_MIB_MAX = 512;
 
 const newSha256: NewSha256 = () => createHash("sha256");
 
@@ -64,8 +63,11 @@ export interface Wired extends AsyncDisposable {
   readonly environment: Environment<Transaction>;
   /** The same for a rebuild of the catalog: partitions that were dropped by hand on their way out are no obstacle. */
   readonly forRebuild: Environment<Transaction>;
-  /** Throws `E_CATALOG` unless the control schema is exactly the one that this Firnline knows. */
-  requireSchema(): Promise<void>;
+  /**
+   * Throws `E_CATALOG` unless the control schema is exactly the one that this Firnline knows, and `E_VISIBILITY` where this
+   * role may not do such work with it.
+   */
+  requireSchema(work?: Work): Promise<void>;
 }
 
 export interface WireOptions {
@@ -83,7 +85,11 @@ export function wire(options: WireOptions): Wired {
   const { policy, settings } = options;
   const clock = options.clock ?? systemClock;
   const database = openDatabase(options.connectionString, settings, `firnline ${policy.pipeline}`);
-  const decoders = new DecodePool({ threads: DECODE_THREADS, threadBytesMin: DECODE_THREAD_BYTES_MIN });
+  const decoders = new DecodePool({
+    threads: DECODE_THREADS,
+    threadBytesMin: DECODE_THREAD_BYTES_MIN,
+    heapMibMax: DECODE_THREAD_HEAP_MIB_MAX,
+  });
   const environment: Environment<Transaction> = {
     hot: hotOf(policy, database),
     leafDrop: new PostgresLeafDrop({ database, newHash: newSha256 }),
@@ -113,7 +119,10 @@ export function wire(options: WireOptions): Wired {
   return {
     environment,
     forRebuild: { ...environment, hot: hotOf(policy, database, "that are there") },
-    requireSchema: async () => await checkSchemaVersion(database),
+    requireSchema: async (work) => {
+      if (work !== undefined) await requireGrants(database, work);
+      await checkSchemaVersion(database);
+    },
     async [Symbol.asyncDispose]() {
       await decoders[Symbol.asyncDispose]();
       await environment.archive[Symbol.asyncDispose]();
@@ -184,9 +193,10 @@ function openDatabase(connectionString: string, settings: Settings, applicationN
 }
 
 /** The lifecycle rules of an `s3://` archive's bucket. */
-export function openBucketRules(archive: Policy["archive"], settings: Settings): BucketRules {
+export async function openBucketRules(archive: Policy["archive"], settings: Settings): Promise<BucketRules> {
   const { now, sleep } = systemClock;
   const random = (bytes: number): Uint8Array => randomBytes(bytes);
+  const { openS3BucketRules } = await import("./archive/s3/bucket-rules.ts");
   return openS3BucketRules({ ...archive, limits: settings.s3, now, random, sleep });
 }
 
@@ -200,6 +210,15 @@ function openArchive(policy: Policy, settings: Settings, clock: Clock): Archive 
       restoreDelayMs: settings.fileRestoreDelayMs,
     });
   }
+  return openLateArchive(url, async () => await loadBucketArchive(policy, settings, clock));
+}
+
+async function loadBucketArchive(policy: Policy, settings: Settings, clock: Clock): Promise<Archive> {
+  const [{ openS3Archive }, { openGlacierVault }, { openVaultedArchive }] = await Promise.all([
+    import("./archive/s3/s3-archive.ts"),
+    import("./archive/vault/glacier-vault.ts"),
+    import("./archive/vault/vaulted-archive.ts"),
+  ]);
   const { endpoint, region } = policy.archive;
   const random = (bytes: number): Uint8Array => randomBytes(bytes);
   const how = { limits: settings.s3, random, sleep: clock.sleep };

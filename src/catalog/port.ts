@@ -7,16 +7,11 @@
 import type { FirnlineError } from "../errors.ts";
 import type { Advice } from "../plan/advice.ts";
 import type { DayUtc, EpochMicros, EpochMs } from "../rows/day.ts";
-import type {
-  ChunksOf,
-  JournalEvent,
-  JournalHead,
-  SourceIdentity,
-  UnnumberedEntry,
-} from "../segment/journal.ts";
+import type { ChunksOf, JournalEvent, JournalHead, SourceIdentity } from "../segment/journal.ts";
 import type { LeafName, PartitionKey } from "../segment/partition-key.ts";
 import type { ChunkState, SegmentState } from "../segment/state.ts";
 import type { HistoryDay } from "./history-day.ts";
+import type { PendingEntry } from "./pending-entry.ts";
 import type { SegmentKeeping } from "./segment-lock.ts";
 
 /** Who holds a lease, so that a person can find the process. */
@@ -140,10 +135,6 @@ export interface RunOutcome {
   readonly history: Omit<HistoryDay, "runs" | "warmBytes" | "coldBytes">;
 }
 
-export interface PendingEntry extends UnnumberedEntry {
-  readonly id: bigint;
-}
-
 export interface RetrievalRequest {
   readonly retrieval: string;
   readonly requestedBy: string;
@@ -225,10 +216,16 @@ export interface Catalog<Tx> {
   /** Records how the run ended, and adds it to its day's history, in one transaction. */
   finishRun(lease: Lease, outcome: RunOutcome): Promise<void>;
 
-  /** Adds an entry to be journaled. */
+  /** Adds an entry to be journaled. Waits as `closeEntries` does: nothing is decided twice because a COMMIT is late. */
   enqueue(lease: Lease, event: JournalEvent, at: string): Promise<void>;
   /** Entries that are not journaled yet, oldest first, whatever run decided them. */
   pending(pipeline: string): Promise<PendingEntry[]>;
+  /**
+   * Closes all entries but those that grow by one of `growing`: what is deleted from now on begins another one. Waits for
+   * every transaction that has checked this lease: one whose client gave up its COMMIT is in its entry as a whole then, or
+   * never will be. Returns what `pending` would.
+   */
+  closeEntries(lease: Lease, growing: readonly string[]): Promise<PendingEntry[]>;
   /** The entry is in the archive under `head.n`: moves the head and applies what the event says. One transaction. */
   published(lease: Lease, entry: PendingEntry, head: JournalHead): Promise<void>;
 
@@ -264,7 +261,7 @@ export interface Catalog<Tx> {
 
   /** Locks the chunks for this transaction and tells their states, in the order asked. */
   lockChunks(tx: Tx, lease: Lease, segment: string, chunks: readonly number[]): Promise<ChunkState[]>;
-  /** Marks locked chunks pruned, adds them to the segment's `pruned` entry, checks the lease; the COMMIT follows. */
+  /** Checks the lease, marks locked chunks pruned and adds them to the segment's `pruned` entry; the COMMIT follows. */
   chunksPruned(
     tx: Tx,
     lease: Lease,
@@ -273,7 +270,7 @@ export interface Catalog<Tx> {
     rows: bigint,
     at: string,
   ): Promise<void>;
-  /** Adds rows of a delete-only partition to its `deleted` entry and checks the lease; the COMMIT follows. */
+  /** Checks the lease and adds rows of a delete-only partition to its `deleted` entry; the COMMIT follows. */
   rowsDeleted(
     tx: Tx,
     lease: Lease,

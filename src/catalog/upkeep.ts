@@ -8,15 +8,8 @@ import type { JournalEvent, JournalHead, SourceIdentity } from "../segment/journ
 import type { LeafName } from "../segment/partition-key.ts";
 import type { ChunkState, SegmentState } from "../segment/state.ts";
 import type { Hold } from "./holds.ts";
-import type {
-  ChunkRecord,
-  Lease,
-  LeaseHolder,
-  PendingEntry,
-  PipelineRecord,
-  SegmentRecord,
-  StoredPin,
-} from "./port.ts";
+import type { PendingEntry } from "./pending-entry.ts";
+import type { ChunkRecord, Lease, LeaseHolder, PipelineRecord, SegmentRecord, StoredPin } from "./port.ts";
 
 export interface CatalogSegment {
   readonly record: SegmentRecord;

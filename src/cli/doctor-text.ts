@@ -16,7 +16,7 @@ export function diagnosisText(diagnoses: readonly Diagnosis[], refused: readonly
     refused.flatMap((told) => lines(told)),
     together(findings, isOneOfMany),
     together(advice, isOneOfMany),
-    diagnoses.map(summary),
+    diagnoses.map((one) => summary(one, refused.length > 0)),
   ];
   return blocks
     .filter((block) => block.length > 0)
@@ -57,9 +57,12 @@ function lines(told: Told, pipeline?: string): string[] {
   return [errorText(told, about), ...fix.map((line) => `    ${line}`)];
 }
 
-function summary({ pipeline, findings, advice }: Diagnosis): string {
+/** A policy that is refused stops a run of all pipelines, so the others' way is not clear either. */
+function summary({ pipeline, findings, advice }: Diagnosis, isAnyRefused: boolean): string {
   const advised = advice.length === 0 ? "" : `, ${plural(advice.length, "piece")} of advice`;
-  return findings.length === 0
-    ? `${pipeline}: nothing is in the way of a run${advised}`
-    : `${pipeline}: ${plural(findings.length, "finding")}${advised}; a run is refused until they are gone`;
+  if (findings.length === 0) {
+    return `${pipeline}: nothing ${isAnyRefused ? "else " : ""}is in the way of a run${advised}`;
+  }
+  const gone = findings.length === 1 ? "it is gone" : "they are gone";
+  return `${pipeline}: ${plural(findings.length, "finding")}${advised}; a run is refused until ${gone}`;
 }

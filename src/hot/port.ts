@@ -44,6 +44,14 @@ export interface LeafPartition {
   readonly isAttached: boolean;
 }
 
+/** Collations by which texts of other bytes may be equal: those that are not deterministic. */
+export interface LooseCollations {
+  /** Columns of the table that have one, by their names. */
+  readonly columns: readonly { readonly column: string; readonly collation: string }[];
+  /** Whether the database has any: a column that is gone may have had it. */
+  readonly exist: boolean;
+}
+
 /** The table as it was found and judged fit to be moved. */
 export interface SourceTable {
   readonly table: TableName & { readonly oid: string };
@@ -54,6 +62,7 @@ export interface SourceTable {
   /** The tables that hold its rows: itself alone, unless it is partitioned. */
   readonly leaves: readonly Leaf[];
   readonly columns: readonly Column[];
+  readonly looseCollations: LooseCollations;
   /** Index into `columns`. */
   readonly timeColumn: number;
   /** IANA zone of a plain timestamp; null for a timestamptz. */
@@ -177,9 +186,17 @@ export interface Examination {
   readonly advice: readonly Advice[];
 }
 
+/** What the table is described for. To be read it needs no grant to delete, and what a DELETE would do matters to nobody. */
+export type Purpose = "move" | "read";
+
 export interface Hot<Tx> {
-  /** Reads the table's definition and judges it; throws `FirnlineErrors` with all findings. Changes nothing. */
-  describe(): Promise<SourceTable>;
+  /**
+   * Reads the table's definition and judges it, by default as one to be moved; throws `FirnlineErrors` with all findings.
+   * Changes nothing.
+   */
+  describe(purpose?: Purpose): Promise<SourceTable>;
+  /** Which table of which database it is, and no more: nothing is judged, and no grant on the table is needed. */
+  identify(): Promise<SourceIdentity>;
   /** Looks at the server and the table's storage besides, and tells instead of throwing. Changes nothing. */
   examine(ages: HotAges): Promise<Examination>;
   /** The server's clock. */

@@ -31,7 +31,8 @@ export interface DatabaseOptions {
  */
 const PINS = [
   "SET LOCAL row_security = off",
-  "SET LOCAL search_path = pg_catalog",
+  // Named last, or else a table that somebody left in the session, with the name of one of the server's, would be first.
+  "SET LOCAL search_path = pg_catalog, pg_temp",
   "SET LOCAL TimeZone = 'UTC'",
   "SET LOCAL DateStyle = 'ISO, YMD'",
   "SET LOCAL IntervalStyle = 'postgres'",
@@ -64,6 +65,7 @@ export class Transaction {
   readonly #client: pg.PoolClient;
   readonly #copySilenceMs: number;
   readonly #statementMs: number;
+  #wasCutShort = false;
 
   constructor(
     client: pg.PoolClient,
@@ -72,6 +74,11 @@ export class Transaction {
     this.#client = client;
     this.#copySilenceMs = limits.copySilenceMs;
     this.#statementMs = limits.statementMs;
+  }
+
+  /** Whether a COPY was left before its end: the connection is gone then, and with it the transaction. */
+  get wasCutShort(): boolean {
+    return this.#wasCutShort;
   }
 
   /** One statement, always by the extended protocol: it cannot smuggle a second one. */
@@ -101,26 +108,30 @@ export class Transaction {
   /**
    * A `COPY ... TO STDOUT`, whose bytes go to `take`; yields whenever that has something ready. The connection is destroyed
    * when the server falls silent, and when the caller stops early: there is no way back to a usable session in the middle of
-   * a COPY.
+   * a COPY. Stopping early is no error in a transaction that only reads; one that writes cannot be committed any more.
    */
   async *copy(text: string, op: string, take: CopyTaker): AsyncGenerator<void, void, undefined> {
     const rows = this.#client.query(new CopyOut(text, take) as CopyOut & pg.Submittable);
     let finished = false;
-    const destroy = (): void => {
+    const destroy = (why: string): void => {
       (
         this.#client as unknown as { connection: { stream: { destroy(error?: Error): void } } }
-      ).connection.stream.destroy(new Error(`${op}: the server was silent for ${this.#copySilenceMs} ms`));
+      ).connection.stream.destroy(new Error(`${op}: ${why}`));
     };
+    const onSilence = (): void => destroy(`the server was silent for ${this.#copySilenceMs} ms`);
     try {
-      while (await rows.next(this.#copySilenceMs, destroy)) yield;
+      while (await rows.next(this.#copySilenceMs, onSilence)) yield;
       // The rows end before the command does: a constraint that refuses a DELETE speaks up only now.
-      await rows.answered(this.#copySilenceMs, destroy);
+      await rows.answered(this.#copySilenceMs, onSilence);
       finished = true;
     } catch (error) {
       finished = true;
       throw databaseError(error, op);
     } finally {
-      if (!finished) destroy();
+      if (!finished) {
+        this.#wasCutShort = true;
+        destroy("the rows were not read to their end");
+      }
     }
   }
 }
@@ -163,7 +174,13 @@ export class Database implements AsyncDisposable {
   async transaction<T>(mode: TransactionMode, op: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const begun = await this.#begin(mode, op);
     try {
-      const result = await work(new Transaction(begun.client, this.#options));
+      const tx = new Transaction(begun.client, this.#options);
+      const result = await work(tx);
+      if (tx.wasCutShort) {
+        if (mode !== "repeatable read, read only") throw cutShort(op);
+        begun.broken = await rollback(begun.client, begun.broken);
+        return result;
+      }
       const { command } = await begun.control("COMMIT").catch((error: unknown) => {
         throw lostCommit(error, op);
       });
@@ -248,4 +265,14 @@ export class Database implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#pool.ended) await this.#pool.end();
   }
+}
+
+function cutShort(op: string): FirnlineError {
+  return new FirnlineError({
+    code: "E_INTERNAL",
+    subject: "postgres",
+    problem: `${op}: the rows of a COPY were not read to their end, so that nothing was committed`,
+    hint: "Please report it with the output of --debug",
+    op,
+  });
 }

@@ -24,6 +24,8 @@ const RETRYABLE = new Set([
   "ETIMEDOUT",
 ]);
 
+const LOCK_NOT_AVAILABLE = "55P03";
+
 const HINTS: Readonly<Record<string, { code: ErrorCode; hint: string }>> = {
   "28P01": { code: "E_DATABASE", hint: "Check user and password in the connection variable" },
   "28000": { code: "E_DATABASE", hint: "Check pg_hba.conf and the user in the connection variable" },
@@ -100,6 +102,7 @@ export function databaseError(error: unknown, op: string): FirnlineError {
       (lost ? "The connection broke; run again" : "See the server's log; nothing was deleted by this step"),
     op,
     retryable: lost || (state !== undefined && RETRYABLE.has(state)),
+    blocked: state === LOCK_NOT_AVAILABLE,
     cause: error,
   });
 }

@@ -67,8 +67,7 @@ export async function collectGarbage<Tx>(
     const none = { removed: NOTHING, waiting: NOTHING, pinned: NOTHING, kept: NOTHING, uploads: NOTHING };
     return { ...none, foreign: 0, lostRetrievals: 0 };
   }
-  const source = await hot.describe();
-  requireOwner(record, source.identity, archive.url);
+  requireOwner(record, await hot.identify(), archive.url);
   if (options.isDryRun) return (await look(environment, record.journal, options.signal)).result;
   const lease = await takeLease(environment, options);
   const heartbeat = startHeartbeat(environment, lease, options.signal);

@@ -60,7 +60,7 @@ export async function rebuildCatalog<Tx>(
   options: RebuildOptions,
 ): Promise<RebuildResult> {
   const { catalog, hot, limits, policy } = environment;
-  const source = await hot.describe();
+  const source = await hot.describe("read");
   const before = await catalog.pipeline(policy.pipeline);
   if (!options.isConfirmed) refuseUnconfirmed(before, options.adopts);
   // Without a row there is no lease to take, and no run can be at work.

@@ -1,6 +1,6 @@
 /** Holds as a rebuilt catalog has them: what the journal says, and what this database decided and did not journal yet. */
 import type { Hold } from "../catalog/holds.ts";
-import type { PendingEntry } from "../catalog/port.ts";
+import type { PendingEntry } from "../catalog/pending-entry.ts";
 import { type EpochMs, parseDay } from "../rows/day.ts";
 import { type HoldHistory, placeHold, releaseHold } from "../segment/hold-history.ts";
 import type { History } from "../segment/history.ts";

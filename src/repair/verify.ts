@@ -89,13 +89,13 @@ export async function verifyPipeline<Tx>(
   };
 }
 
-/** What forbids to move the table is found here too; the archive can be verified without it. */
+/** What forbids to read the table is found here too; the archive can be verified without it. */
 async function describe<Tx>(
   { hot }: Environment<Tx>,
   found: (finding: FirnlineError) => void,
 ): Promise<SourceTable | null> {
   try {
-    return await hot.describe();
+    return await hot.describe("read");
   } catch (error) {
     if (error instanceof FirnlineErrors) error.errors.forEach(found);
     // A partition that was dropped by hand on its way out.

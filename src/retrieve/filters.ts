@@ -4,7 +4,7 @@
  * their bytes, and not modelled below, are refused: an answer that lacks rows without saying so is worse than none (I8).
  */
 import { FirnlineError, isFirnlineError } from "../errors.ts";
-import type { Hot } from "../hot/port.ts";
+import type { Hot, SourceTable } from "../hot/port.ts";
 import type { Column, ValueKind } from "../rows/column.ts";
 import { bytesEqual } from "../rows/hex.ts";
 import { decodeNumeric, numericToText } from "../rows/numeric.ts";
@@ -35,6 +35,7 @@ const PLAIN_TEXT = /^(?:text|name|character varying(?:\(\d+\))?)$/;
 
 export async function prepareFilters(
   hot: Reader,
+  source: Pick<SourceTable, "columns" | "looseCollations">,
   united: UnitedColumns,
   where: readonly Filter[],
 ): Promise<PreparedFilter[]> {
@@ -55,6 +56,7 @@ export async function prepareFilters(
     if (REFUSED.has(column.kind) || (column.select === "text" && !TEXT_IS_EQUALITY.has(column.type))) {
       throw notOffered(name, `type ${column.type}`);
     }
+    if (column.kind === "text" && column.select === "value") requireBytes(source, name);
     const declared = united.declared[index] as readonly string[];
     const equals = await equalityOf(hot, column, declared);
     const wanted = await readWanted(hot, column, declared, united.isCurrent, value);
@@ -68,6 +70,29 @@ export async function prepareFilters(
     });
   }
   return filters;
+}
+
+/**
+ * What is archived knows no collation, so the table's of today counts for rows of all years: as if they were still in it.
+ * A column that the table has no more as a text may have had any collation of the database.
+ */
+function requireBytes(
+  { columns, looseCollations }: Pick<SourceTable, "columns" | "looseCollations">,
+  name: string,
+): void {
+  const hint = "Retrieve without it and filter the answer";
+  const loose = looseCollations.columns.find(({ column }) => column === name);
+  if (loose !== undefined) {
+    const problem = `equality by collation ${loose.collation} is not offered: it is not deterministic, so that texts of other bytes may be equal`;
+    throw refusal(name, problem, hint);
+  }
+  const isThere = columns.some((one) => one.name === name && one.kind === "text" && one.select === "value");
+  if (isThere || !looseCollations.exist) return;
+  throw refusal(
+    name,
+    "the table has no such text any more, and nothing tells whether its collation was one of this database's that are not deterministic",
+    hint,
+  );
 }
 
 /**

@@ -1,11 +1,26 @@
 /** The answer's file: written under a temporary name, hashed on the way, and renamed only when it is complete. */
 import { type FileHandle, lstat, open, rename, rm } from "node:fs/promises";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 import { FirnlineError } from "../errors.ts";
 import { toHex } from "../rows/hex.ts";
 import type { NewSha256, Sha256 } from "../segment/digest.ts";
 
 const BUFFER_CHARACTERS = 256 * 1024;
+
+export const evidencePath = (answer: string): string => `${answer}.evidence.json`;
+
+/** An answer takes the place of an earlier one, or of an empty file. What has no evidence beside it is somebody else's. */
+export async function requireReplaceable(answer: string): Promise<void> {
+  const found = await lstat(answer).catch(() => null);
+  if (found === null || !found.isFile() || found.size === 0) return;
+  if ((await lstat(evidencePath(answer)).catch(() => null)) !== null) return;
+  throw new FirnlineError({
+    code: "E_INPUT",
+    subject: `--out ${answer}`,
+    problem: `there is a file of that name, and it is no earlier answer (no ${basename(evidencePath(answer))} is beside it)`,
+    hint: "Name another file, or move that one away",
+  });
+}
 
 export class OutputFile implements AsyncDisposable {
   readonly #path: string;

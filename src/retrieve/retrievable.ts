@@ -10,7 +10,7 @@ export async function requireRetrievable<Tx>(
   environment: Environment<Tx>,
 ): Promise<{ source: SourceTable; pipeline: PipelineRecord }> {
   const { archive, catalog, hot, policy } = environment;
-  const source = await hot.describe();
+  const source = await hot.describe("read");
   const pipeline = await catalog.pipeline(policy.pipeline);
   if (pipeline === null) throw neverRun(policy.pipeline);
   requireOwner(pipeline, source.identity, archive.url);

@@ -28,7 +28,7 @@ import { type AnswerFormat, newAnswerWriter } from "./formats/answer-format.ts";
 import { KeptManifests } from "./kept-manifests.ts";
 import type { RowRun } from "./indexed-rows.ts";
 import { type MergeCounts, mergeRows } from "./merge.ts";
-import { OutputFile } from "./output-file.ts";
+import { evidencePath, OutputFile, requireReplaceable } from "./output-file.ts";
 import { patientArchive } from "./patient-archive.ts";
 import type { RangeRestore } from "./rehydrate.ts";
 import { Restorer } from "./restore.ts";
@@ -82,13 +82,10 @@ export async function retrieveRange<Tx>(
   const retrieval = { retrieval: newUuid(), requestedBy: options.requestedBy, ...options.request };
   await catalog.startRetrieval(policy.pipeline, retrieval);
   try {
+    await requireReplaceable(options.out);
     // Both files are made before the long work, so that a name that cannot be written is known at once.
     await using out = await OutputFile.open(options.out, retrieval.retrieval, newHash);
-    await using evidence = await OutputFile.open(
-      `${options.out}.evidence.json`,
-      retrieval.retrieval,
-      newHash,
-    );
+    await using evidence = await OutputFile.open(evidencePath(options.out), retrieval.retrieval, newHash);
     const { segments, ...answered } = await answer(environment, source, options, retrieval.retrieval, out);
     const removed = await findRemovedDays(environment, options.request, segments);
     const result = { ...answered.result, expired: rowsExpired(removed) };
@@ -226,7 +223,7 @@ async function answer<Tx>(
     ...counts,
     sha256,
     bytes: out.bytes,
-    evidence: `${options.out}.evidence.json`,
+    evidence: evidencePath(options.out),
   };
   return { result, segments };
 }

@@ -14,7 +14,7 @@ export async function requireSameHistory<Tx>(environment: Environment<Tx>, head:
   const { archive, catalog, newHash, policy } = environment;
   const { pipeline } = policy;
   const found = await lastEntryProblem(archive, newHash, pipeline, head);
-  if (found !== null) throw foreign(found.key, found.problem);
+  if (found !== null) throw foreign(found.key, found.problem, found.hint);
   const next = journalKey(pipeline, head.n + 1n);
   const bytes = await readJournalEntry(archive, next);
   if (bytes === null) return;
@@ -26,14 +26,15 @@ export async function requireSameHistory<Tx>(environment: Environment<Tx>, head:
   throw foreign(next, "the archive has an entry that this catalog does not know");
 }
 
-function foreign(key: string, problem: string): FirnlineError {
+function foreign(key: string, problem: string, hint: string | null = null): FirnlineError {
   return new FirnlineError({
     code: "E_OWNER",
     subject: key,
     problem,
     hint:
+      hint ??
       "An answer from here could lack rows. Was this database or its control schema restored from a backup? " +
-      "`firnline catalog rebuild` brings it up to the archive",
+        "`firnline catalog rebuild` brings it up to the archive",
     op: "retrieve",
     key,
   });

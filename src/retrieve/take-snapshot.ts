@@ -54,7 +54,7 @@ export async function takeSnapshot<Tx>(
   ): Promise<Pick<Snapshot, "united" | "filters">> => {
     await columns.read(segments);
     const united = uniteColumns(source, spool.rows > 0n, columns.of(segments));
-    return { united, filters: await prepareFilters(hot, united, request.where) };
+    return { united, filters: await prepareFilters(hot, source, united, request.where) };
   };
   // A catalog of another history is refused before a restore is paid for, and once more on the answer's own snapshot.
   const today = await catalog.pipeline(pipeline);

@@ -176,6 +176,17 @@ export const EMPTY_JOURNAL: JournalHead = { n: 0n, sha256: GENESIS };
 /** What is known of an entry before it has its number. */
 export type UnnumberedEntry = Pick<JournalEntry, "entryId" | "run" | "epoch" | "at" | "event">;
 
+/**
+ * The entries that deletions add to, batch by batch, until they are numbered: one a segment, one a day of a delete-only
+ * rule. The same text tells the same entry.
+ */
+export const growthKey = (event: Growing): string =>
+  event.type === "pruned" ? `pruned ${event.segment}` : `deleted ${event.rule} ${event.day}`;
+
+type Growing =
+  | Pick<Extract<JournalEvent, { type: "pruned" }>, "type" | "segment">
+  | Pick<Extract<JournalEvent, { type: "deleted" }>, "type" | "rule" | "day">;
+
 export function nextEntry(head: JournalHead, entry: UnnumberedEntry): JournalEntry {
   // I5: the number follows the head's, and the head's hash is in the entry.
   return { format: JOURNAL_FORMAT, n: (head.n + 1n).toString(), prev: head.sha256, ...entry };
@@ -200,6 +211,10 @@ export function decodeEntry(bytes: Uint8Array, subject: string): JournalEntry {
     value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
   } catch (cause) {
     throw fail("this is not JSON", cause);
+  }
+  const format = (value as { format?: unknown } | null)?.format;
+  if (typeof format === "number" && format !== JOURNAL_FORMAT) {
+    throw fail(`journal format ${format}, and this version of Firnline reads ${JOURNAL_FORMAT}`);
   }
   const parsed = journalEntrySchema.safeParse(value);
   if (!parsed.success) {

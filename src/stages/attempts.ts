@@ -17,6 +17,8 @@ const OF_ONE_PARTITION: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "E_COLD",
   "E_DETACH",
   "E_HELD",
+  "E_CAPACITY", // often it is this one that is too large; a full disk is one for the next ones too, and they are counted
+  "E_TYPE", // a row of more than 1 GB: of the table itself that was looked at before
 ]);
 /** So many in a row are not the partitions' fault: the database or the store is out of order. */
 const FAILURES_IN_A_ROW_MAX = 3;
@@ -24,20 +26,33 @@ const FAILURES_IN_A_ROW_MAX = 3;
 const isOfOnePartition = (error: unknown): error is FirnlineError =>
   error instanceof FirnlineError && OF_ONE_PARTITION.has(error.code);
 
+/** A partition that another session kept from its stage. */
+export interface PutOff {
+  readonly partition: PartitionKey;
+  readonly error: FirnlineError;
+}
+
+/** What becomes of failures of one partition. */
+export interface Failures {
+  readonly failures: FirnlineError[];
+  /** What may be tried once more; null: nothing is any more. */
+  readonly putOff: PutOff[] | null;
+}
+
 /** Waits for its turn, then does the work. */
 export type Pass = <T>(work: () => Promise<T>) => Promise<T>;
 
 export class Attempts<Tx> {
   /** The run's, with a signal that also ends when it cannot go on. */
   readonly context: StageContext<Tx>;
-  readonly #failures: FirnlineError[];
+  readonly #failures: Failures;
   readonly #stopping = new AbortController();
   readonly #failed = new Set<string>();
   readonly #failedLeaves = new Set<string | undefined>();
   #inARow = 0;
   #fatal: { readonly error: unknown } | null = null;
 
-  constructor(run: StageContext<Tx>, { failures }: { readonly failures: FirnlineError[] }) {
+  constructor(run: StageContext<Tx>, failures: Failures) {
     this.context = { ...run, signal: AbortSignal.any([run.signal, this.#stopping.signal]) };
     this.#failures = failures;
   }
@@ -78,7 +93,9 @@ export class Attempts<Tx> {
       if (!isOfOnePartition(error) || this.#inARow >= FAILURES_IN_A_ROW_MAX) return this.#end(error);
       this.#failed.add(partitionId(partition));
       this.#failedLeaves.add(partition.leaf?.oid);
-      this.#failures.push(error);
+      const { failures, putOff } = this.#failures;
+      if (error.blocked && putOff !== null) putOff.push({ partition, error });
+      else failures.push(error);
     }
   }
 

@@ -5,6 +5,7 @@
  */
 import type { PartitionName } from "../hot/port.ts";
 import { formatDay } from "../rows/day.ts";
+import { growthKey } from "../segment/journal.ts";
 import { checkpoint, timestamp } from "../environment.ts";
 import type { StageContext } from "./context.ts";
 import { withRetries } from "./retry.ts";
@@ -17,7 +18,7 @@ export async function deletePartition<Tx>(
 ): Promise<bigint> {
   const { journal } = context;
   const total = await journal.whileGrowing(
-    "deleted",
+    growthKey({ type: "deleted", rule: partition.rule, day: formatDay(partition.day) }),
     async () => await deleteBatches(context, partition, onDeleted),
   );
   await journal.publish();

@@ -6,7 +6,7 @@ import type { SegmentRecord } from "../catalog/port.ts";
 import type { FirnlineError } from "../errors.ts";
 import type { Held, Step } from "../plan/step.ts";
 import { type LeafName, partitionId, type PartitionKey } from "../segment/partition-key.ts";
-import { Attempts, type Pass } from "./attempts.ts";
+import { Attempts, type Pass, type PutOff } from "./attempts.ts";
 import { requireLeaf, type StageContext } from "./context.ts";
 import { dropLeaf } from "./drop-leaf.ts";
 import { abandonSegment, coolDown, executeCopying } from "./execute-cooling.ts";
@@ -39,6 +39,8 @@ export class Tally {
   readonly drift: Drift[] = [];
   /** Partitions that failed; their rows are where they were. */
   readonly failures: FirnlineError[] = [];
+  /** Those that another session kept from their stage, to be tried once more. */
+  putOff: PutOff[] | null = [];
   /** What a hold, a lock or a reader kept that was not known when the plan was made. */
   readonly kept: Held[] = [];
 

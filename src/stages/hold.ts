@@ -86,8 +86,8 @@ async function placeHold<Tx>(
   const words = { reason: plainText("--reason", request.reason), by: plainText("--by", request.placedBy) };
   if ((await catalog.pipeline(pipeline)) === null) {
     // Before the first run: what a delete-only rule would delete in it is to be held too.
-    const { identity } = await hot.describe();
-    await catalog.register({ pipeline, archiveId: newUuid(), archiveUrl: archive.url, source: identity });
+    const source = await hot.identify();
+    await catalog.register({ pipeline, archiveId: newUuid(), archiveUrl: archive.url, source });
   }
   const { dayFrom, dayTo } = request;
   const { reason, by: placedBy } = words;

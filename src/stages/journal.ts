@@ -3,10 +3,23 @@
  * the next number, then applied to the catalog. The exclusive creation is the commit point and the fence: of two
  * writers, one gets the number and the other stops with `E_OWNER`. A crash at any place leaves an outbox row, and the
  * next run publishes it again with the same result.
+ *
+ * Entries of deletions grow, and what has a number must not: each is closed before it is read to be published. A
+ * deletion checks the lease before it adds to its entry, and closing waits for all that have checked it. So of a COMMIT
+ * that outlives its client (a lost connection, a standby that does not answer):
+ *
+ * - before the entry is closed: the entry is published with what the COMMIT added to it;
+ * - still to come: closing waits, or fails after the lock timeout, and nothing was created in the archive;
+ * - begun after the entry was closed: it begins another entry, be it in this run or in the next one;
+ * - of a run that was taken over: its check of the lease fails, and the deletion with it (I6); if the check came first, the
+ *   lease could not be taken over until it was through.
+ *
+ * A crash between closing and publishing leaves a closed entry, which is published as it is.
  */
 import { lastEntryProblem, readJournalEntry } from "../archive/journal-log.ts";
 import type { Archive } from "../archive/port.ts";
-import type { Catalog, Lease, PendingEntry } from "../catalog/port.ts";
+import type { PendingEntry } from "../catalog/pending-entry.ts";
+import type { Catalog, Lease } from "../catalog/port.ts";
 import { FirnlineError, invariant } from "../errors.ts";
 import { toHex } from "../rows/hex.ts";
 import { journalKey } from "../segment/archive-keys.ts";
@@ -37,9 +50,6 @@ export interface JournalOptions<Tx> {
   readonly policy: Pick<Policy, "archive">;
 }
 
-/** An entry that is decided bit by bit. */
-export type GrowingEntry = `pruned ${string}` | "deleted";
-
 export class Journal<Tx> {
   readonly #options: JournalOptions<Tx>;
   #head: JournalHead;
@@ -47,7 +57,8 @@ export class Journal<Tx> {
   #isHeadKnown = true;
   /** Stages overlap, and numbers come one after the other (I5). */
   readonly #gate = new Gate();
-  readonly #growing = new Set<GrowingEntry>();
+  /** By their keys, entries that are decided bit by bit just now. */
+  readonly #growing = new Set<string>();
 
   constructor(options: JournalOptions<Tx>) {
     this.#options = options;
@@ -66,16 +77,16 @@ export class Journal<Tx> {
     await this.publish();
   }
 
-  /** Publishes everything that is decided, in order, and does not grow any more. */
+  /** Publishes everything that is decided, in order, and does not grow just now. */
   async publish(): Promise<void> {
     await this.#gate.pass(async () => await this.#publish());
   }
 
   /**
-   * Each batch that `work` deletes adds to one entry, in the batch's own transaction. It is not published meanwhile: what
-   * is added to an entry that has its number already would be lost (I2).
+   * Each batch that `work` deletes adds to one entry, found by `growthKey`, in the batch's own transaction. It is neither
+   * closed nor published meanwhile: one entry a batch would be the largest part of the archive's objects.
    */
-  async whileGrowing<T>(entry: GrowingEntry, work: () => Promise<T>): Promise<T> {
+  async whileGrowing<T>(entry: string, work: () => Promise<T>): Promise<T> {
     // Through the gate: not while somebody is publishing what was read before.
     await this.#gate.pass(async () => void this.#growing.add(entry));
     try {
@@ -85,17 +96,22 @@ export class Journal<Tx> {
     }
   }
 
+  /** What is decided and stays as it is. What grows is none of it: it would be in no journal (I2). */
   async #pending(): Promise<PendingEntry[]> {
-    const pending = await this.#options.catalog.pending(this.#options.lease.pipeline);
-    return pending.filter(({ event }) => {
-      if (event.type === "pruned") return !this.#growing.has(`pruned ${event.segment}`);
-      return !(event.type === "deleted" && this.#growing.has("deleted"));
-    });
+    const { catalog, lease } = this.#options;
+    const pending = await catalog.pending(lease.pipeline);
+    const isOpen = ({ growsBy }: PendingEntry): boolean => growsBy !== null && !this.#growing.has(growsBy);
+    const settled = pending.some(isOpen) ? await catalog.closeEntries(lease, [...this.#growing]) : pending;
+    return settled.filter(({ growsBy }) => growsBy === null);
   }
 
   async #publish(): Promise<void> {
     const { catalog, failpoint, lease } = this.#options;
-    if (!this.#isHeadKnown) this.#head = await this.#askHead();
+    if (!this.#isHeadKnown) {
+      // Its COMMIT may be still to come, and this waits for it.
+      await catalog.closeEntries(lease, [...this.#growing]);
+      this.#head = await this.#askHead();
+    }
     this.#isHeadKnown = true;
     let pending = await this.#pending();
     while (pending[0] !== undefined) {
@@ -118,7 +134,7 @@ export class Journal<Tx> {
   async checkHead(): Promise<void> {
     const { archive, lease, newHash } = this.#options;
     const found = await lastEntryProblem(archive, newHash, lease.pipeline, this.#head);
-    if (found !== null) throw this.#foreign(found.key, found.problem);
+    if (found !== null) throw this.#foreign(found.key, found.problem, found.hint);
     const next = journalKey(lease.pipeline, this.#head.n + 1n);
     if ((await archive.head({ key: next, versionId: null })) !== null) {
       throw this.#foreign(next, "the archive has an entry that this catalog does not know");
@@ -135,7 +151,7 @@ export class Journal<Tx> {
     pending: readonly PendingEntry[],
   ): Promise<{ entry: PendingEntry; head: JournalHead }> {
     const { archive, lease } = this.#options;
-    const { id: _, ...decided } = first;
+    const { id: _, growsBy: __, ...decided } = first;
     // Entries count under the epoch that publishes them: a taken-over run's last decisions are still decisions.
     const entry = nextEntry(this.#head, { ...decided, epoch: lease.epoch.toString() });
     const key = journalKey(lease.pipeline, BigInt(entry.n));
@@ -173,14 +189,15 @@ export class Journal<Tx> {
     return toHex(this.#options.newHash().update(bytes).digest());
   }
 
-  #foreign(key: string, problem: string): FirnlineError {
+  #foreign(key: string, problem: string, hint: string | null = null): FirnlineError {
     return new FirnlineError({
       code: "E_OWNER",
       subject: key,
       problem,
       hint:
+        hint ??
         "Nothing was deleted. `firnline verify` says how the two differ. Was this database, or its control schema, " +
-        "restored from a backup? `firnline catalog rebuild`. Is it a copy that is to go on? `firnline adopt`",
+          "restored from a backup? `firnline catalog rebuild`. Is it a copy that is to go on? `firnline adopt`",
       op: "journal",
       key,
     });

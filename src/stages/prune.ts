@@ -13,6 +13,7 @@ import type { ChunkDelete, Leaf, PruneOutcome } from "../hot/port.ts";
 import type { LeafName } from "../segment/partition-key.ts";
 import { formatDay } from "../rows/day.ts";
 import { chunkDigests } from "../segment/digest.ts";
+import { growthKey } from "../segment/journal.ts";
 import type { Manifest, ManifestChunk } from "../segment/manifest.ts";
 import { type PruneVerdict, pruneVerdict } from "../segment/prune-guard.ts";
 import { objectLocator } from "../archive/locators.ts";
@@ -63,7 +64,7 @@ export async function pruneSegment<Tx>(
   await requireContent(context, record, manifest);
   await protectSegment(context, record);
   const result = await journal.whileGrowing(
-    `pruned ${record.segment}`,
+    growthKey({ type: "pruned", segment: record.segment }),
     async () => await pruneChunks(context, { record, leaf, manifest }, todo),
   );
   await journal.publish();

@@ -24,6 +24,7 @@ import { type LeaseRequest, startHeartbeat, takeLease } from "./lease.ts";
 import { lockFinding } from "./lock.ts";
 import { plannedLeaves } from "./planned-leaves.ts";
 import type { Drift } from "./prune.ts";
+import { stepsPutOff } from "./put-off.ts";
 import { waitingForRule } from "./tagged-segments.ts";
 import { copyProblem } from "./transition-copy.ts";
 
@@ -161,8 +162,9 @@ async function execute<Tx>(
   await catalog.startRun(lease, options.asOf);
   const tally = new Tally();
   const summary = (state: RunSummary["state"]): RunSummary => {
-    const { kept, tooSmall: _, ...counts } = tally;
-    return { run: lease.run, state, ...counts, plan: { ...plan, held: [...plan.held, ...kept] } };
+    const { kept, tooSmall: _, putOff, ...counts } = tally;
+    const failures = [...counts.failures, ...(putOff ?? []).map(({ error }) => error)];
+    return { run: lease.run, state, ...counts, failures, plan: { ...plan, held: [...plan.held, ...kept] } };
   };
   try {
     await journal.append({
@@ -183,7 +185,12 @@ async function execute<Tx>(
       rest = again.steps.filter((step) => !(isTakenUp(step) && done.has(step.segment)));
       plan = { ...again, steps: [...takenUp, ...rest] };
     }
-    const hasReplaced = await executeSteps(context, rest, tally);
+    let hasReplaced = await executeSteps(context, rest, tally);
+    const putOff = await stepsPutOff(tally, async () => await planAgain(context, options));
+    if (putOff.length > 0) {
+      hasReplaced = (await executeSteps(context, putOff, tally)) || hasReplaced;
+      plan = { ...plan, steps: [...plan.steps, ...putOff] };
+    }
     if (hasReplaced || tally.tooSmall > 0) plan = await settle(context, plan, options, tally);
     if (tally.failures.length > 0 && tally.rows === 0n) throw tally.failures[0];
   } catch (error) {

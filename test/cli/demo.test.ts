@@ -158,7 +158,7 @@ describe.concurrent("firnline demo", () => {
       }
       // After SIGKILL the watchdog needs a moment.
       await vi.waitUntil(async () => (await leftovers(folder)).length === 0, {
-        timeout: 15_000,
+        timeout: 60_000,
         interval: 50,
       });
       expect(await readdir(temporary.path)).toEqual([]);

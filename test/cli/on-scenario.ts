@@ -9,7 +9,7 @@ export const WHEN = ["--as-of", AS_OF];
 export const YEAR = ["--from", "2025-12-01", "--to", "2026-02-28"];
 
 export function start(scenario: Scenario, args: readonly string[], environ: Environ = {}): CommandLine {
-  const own = { DATABASE_URL: scenario.url, ...SMALL };
+  const own = { DATABASE_URL: scenario.urlFor({ command: args[0] as string }), ...SMALL };
   return new CommandLine([...args, "--folder", scenario.policies], {
     environ: { ...own, ...inOrder(environ) },
   });

@@ -2,19 +2,16 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { isFirnlineError } from "../../src/errors.ts";
 import { createBusyDays, DELETABLE } from "../support/busy-days.ts";
+import { isCommit, losingCommit } from "../support/losing-commit.ts";
 import { expectNothingLost, expectSettled, readTiers } from "../support/oracle.ts";
 import { runAlone } from "../support/postgres.ts";
 import { AS_OF, instantOf, moved, type Scenario } from "../support/scenario.ts";
-import { type ProxyScript, startProxy } from "../support/tcp-proxy.ts";
+import { startProxy } from "../support/tcp-proxy.ts";
 
 let template: Scenario;
 let undisturbed: unknown;
 /** How many COMMITs one run sends. */
 let commits = 0;
-
-/** `COMMIT` as the simple protocol sends it. */
-const COMMIT = Buffer.from("Q\0\0\0\x0bCOMMIT\0", "latin1");
-const isCommit = (piece: Buffer): boolean => piece.includes(COMMIT);
 
 beforeAll(async () => {
   template = await createBusyDays();
@@ -37,39 +34,6 @@ async function expectRecovered(scenario: Scenario): Promise<void> {
   await expectNothingLost(scenario, { deletable: DELETABLE });
   expect(await readTiers(scenario)).toEqual(undisturbed);
   await expectSettled(scenario);
-}
-
-/**
- * Loses the COMMIT number `nth` among those of transactions that have `statement`: the request before the server sees
- * it, or the reply after the server has committed.
- */
-function losingCommit(
-  statement: string,
-  nth: number,
-  lost: "request" | "reply",
-): ProxyScript & { hits: number } {
-  const waiting = new Set<unknown>();
-  const script = {
-    hits: 0,
-    onAsked(connection, piece) {
-      if (!isCommit(piece) || !connection.asked(statement)) return "pass";
-      script.hits += 1;
-      if (script.hits !== nth) return "pass";
-      if (lost === "reply") {
-        waiting.add(connection);
-        return "pass";
-      }
-      connection.reset();
-      return "drop";
-    },
-    onAnswer(connection) {
-      if (!waiting.has(connection)) return "pass";
-      // The server has answered: it has committed. The client will never know.
-      connection.reset();
-      return "drop";
-    },
-  } satisfies ProxyScript & { hits: number };
-  return script;
 }
 
 describe("a COMMIT of a deleting transaction", () => {
@@ -177,7 +141,7 @@ describe("a server that falls silent", () => {
       () => "done",
       (error: unknown) => error,
     );
-    await vi.waitUntil(() => isSilent, { timeout: 15_000 });
+    await vi.waitUntil(() => isSilent, { timeout: 60_000 });
     // Its backend sits in an open transaction and holds locks. An operator, or a time-out, ends it.
     await runAlone(
       scenario.url,
@@ -236,8 +200,14 @@ test("a deadlock is retried (fault 41)", async () => {
   await scenario.query(
     "SET deadlock_timeout = '60s'; BEGIN; SELECT FROM public.audit_logs WHERE id = 130 FOR UPDATE",
   );
-  const run = scenario.run({ environ: { FIRNLINE_LOCK_TIMEOUT_MS: "20000", FIRNLINE_SEGMENT_MIB: "1024" } });
-  await vi.waitUntil(async () => await scenario.isSomebodyBlocked(), { timeout: 15_000 });
+  // On a slow machine too the second batch has two chunks.
+  const environ = {
+    FIRNLINE_LOCK_TIMEOUT_MS: "20000",
+    FIRNLINE_SEGMENT_MIB: "1024",
+    FIRNLINE_PRUNE_TARGET_MS: "60000",
+  };
+  const run = scenario.run({ environ });
+  await vi.waitUntil(async () => await scenario.isSomebodyBlocked(), { timeout: 60_000 });
   // The second batch has deleted chunk 1 and waits for a row of chunk 2; this waits for a row of chunk 1.
   await scenario.query("SELECT FROM public.audit_logs WHERE id = 60 FOR UPDATE; COMMIT");
   expect(moved(await run)).toMatchObject({ pruned: 450 });

@@ -2,7 +2,8 @@
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import { isFirnlineError } from "../../src/errors.ts";
 import { BUSY_FAILPOINTS, copyBusyDays, createBusyDays, DELETABLE } from "../support/busy-days.ts";
-import { expectNothingLost, expectSettled, readJournal, readRows, readTiers } from "../support/oracle.ts";
+import { expireLease, fencedState } from "../support/fenced-state.ts";
+import { expectNothingLost, expectSettled, readTiers } from "../support/oracle.ts";
 import type { FirnlineProcess } from "../support/firnline-process.ts";
 import type { Scenario } from "../support/scenario.ts";
 
@@ -31,19 +32,6 @@ async function pauseAt(
   await run.stopped();
   return run;
 }
-
-/** What a stale run must not change any more: rows, catalog, journal (I6). */
-async function fencedState(scenario: Scenario): Promise<unknown> {
-  const catalog: Record<string, unknown> = {};
-  for (const table of ["pipeline", "segment", "chunk", "draft", "outbox", "run"]) {
-    const rows = await scenario.query(`SELECT to_jsonb(t)::text AS row FROM firnline.${table} t`);
-    catalog[table] = rows.map(({ row }) => row).sort();
-  }
-  return { catalog, rows: await readRows(scenario, scenario.table), journal: await readJournal(scenario) };
-}
-
-const expireLease = async (scenario: Scenario): Promise<unknown> =>
-  await scenario.query("UPDATE firnline.pipeline SET lease_expires_at = now() - interval '1 second'");
 
 describe("a run that was stopped past its lease", () => {
   const points = BUSY_FAILPOINTS.filter((name) => !LOCKED.some((locked) => locked === name));
@@ -100,7 +88,7 @@ describe("a run that was stopped past its lease", () => {
           throw error;
         }
       },
-      { timeout: 15_000, interval: 100 },
+      { timeout: 60_000, interval: 100 },
     );
     stopped.resume();
     expect((await stopped.ended).stderr).toMatch(/^E_STALE /);
@@ -143,7 +131,7 @@ describe("a run that was stopped while it deletes", () => {
 
     const isThrownOut = `SELECT FROM pg_stat_activity WHERE datname = current_database()
       AND application_name = 'firnline audit_logs' AND state = 'idle in transaction'`;
-    await vi.waitUntil(async () => (await scenario.query(isThrownOut)).length === 0, { timeout: 15_000 });
+    await vi.waitUntil(async () => (await scenario.query(isThrownOut)).length === 0, { timeout: 60_000 });
     await expireLease(scenario);
     expect((await scenario.run()).state).toBe("done");
     const before = await fencedState(scenario);

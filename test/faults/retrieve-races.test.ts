@@ -1,30 +1,31 @@
 /** Fault line 9 and hazard 24: a retrieval that is killed, and one that a run moves rows under. */
-import { readFile, stat } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { isFirnlineError } from "../../src/errors.ts";
 import { createBusyDays } from "../support/busy-days.ts";
+import type { Ending } from "../support/firnline-process.ts";
+import { killWriter, partialBytes } from "../support/growing-answer.ts";
 import { expectNothingLost, expectRetrievalComplete } from "../support/oracle.ts";
 import { moved, Scenario } from "../support/scenario.ts";
 
 describe("a retrieval that is killed", () => {
-  /** Waits until the answer's temporary file has more than so many bytes; false once the process has ended. */
-  async function grown(scenario: Scenario, ended: Promise<unknown>, bytes: number): Promise<boolean> {
-    let isOver = false;
-    void ended.then(() => (isOver = true));
-    while (!isOver) {
-      const partial = (await scenario.answers()).find((name) =>
-        /^answer\.ndjson\.[^.]+\.partial$/.test(name),
-      );
-      if (partial !== undefined && (await stat(join(scenario.folder, partial))).size >= bytes) return true;
-    }
-    return false;
+  async function killedWaiting(scenario: Scenario, args: readonly string[]): Promise<Ending> {
+    await using retrieval = scenario.spawn(args, { FIRNLINE_FILE_RESTORE_DELAY_MS: "600000" });
+    await vi.waitUntil(async () => (await partialBytes(scenario)) !== null, { timeout: 60_000 });
+    retrieval.signal("SIGKILL");
+    return await retrieval.ended;
+  }
+
+  async function killedWriting(scenario: Scenario, args: readonly string[]): Promise<Ending> {
+    await using retrieval = scenario.spawn(args);
+    return await killWriter(scenario, retrieval);
   }
 
   test.each([
-    ["while it waits for a restore", 0, { FIRNLINE_FILE_RESTORE_DELAY_MS: "600000" }],
-    ["while it writes", 1, {}],
-  ])("%s leaves no file under the final name (fault 9)", async (_when, bytes, environ) => {
+    ["while it waits for a restore", killedWaiting],
+    ["while it writes", killedWriting],
+  ])("%s leaves no file under the final name (fault 9)", async (_when, killed) => {
     await using scenario = await createBusyDays();
     await scenario.run();
     // Enough to write for a while: 20 MB.
@@ -34,10 +35,7 @@ describe("a retrieval that is killed", () => {
     );
     const out = join(scenario.folder, "answer.ndjson");
     const args = ["retrieve", "audit-logs", "--from", "2025-12-01", "--to", "2026-02-28", "--out", out];
-    await using retrieval = scenario.spawn(args, environ);
-    expect(await grown(scenario, retrieval.ended, bytes)).toBe(true);
-    retrieval.signal("SIGKILL");
-    expect(await retrieval.ended).toMatchObject({ signal: "SIGKILL" });
+    expect(await killed(scenario, args)).toMatchObject({ signal: "SIGKILL" });
     const names = await scenario.answers();
     expect(names.filter((name) => !name.endsWith(".partial"))).toEqual([]);
 

@@ -150,7 +150,7 @@ describe("a run whose lease was taken over (I6)", () => {
       await detaching.dropped(tx, lease, LEAF.oid);
       taking = scene.lease();
       await vi.waitUntil(async () => (await runAlone(scene.url, WAITING)).rows.length > 0, {
-        timeout: 10_000,
+        timeout: 60_000,
       });
     });
     expect((await taking)?.epoch).toBe(lease.epoch + 1n);

@@ -75,7 +75,7 @@ describe("a lease", () => {
 
   it("that is not renewed expires, and the next run gets the next epoch", async () => {
     await take("a", { durationMs: 50 });
-    const lease = await vi.waitFor(async () => await take("b"), { timeout: 10_000, interval: 20 });
+    const lease = await vi.waitFor(async () => await take("b"), { timeout: 60_000, interval: 20 });
     expect(lease.epoch).toBe(2n);
   });
 

@@ -1,7 +1,8 @@
 /** The outbox: what is decided is journaled once, in order, under the next number; the catalog follows the journal. */
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 
-import type { Lease, PendingEntry } from "../../src/catalog/port.ts";
+import type { PendingEntry } from "../../src/catalog/pending-entry.ts";
+import type { Lease } from "../../src/catalog/port.ts";
 import type { JournalEvent } from "../../src/segment/journal.ts";
 import { AT, CatalogScene, day, hashOf, PIPELINE, sealedEvent } from "./catalog-scene.ts";
 

@@ -170,7 +170,7 @@ describe("locking chunks", () => {
           );
           expect(rows[0]?.["n"]).toBe(1);
         },
-        { timeout: 10_000, interval: 20 },
+        { timeout: 60_000, interval: 20 },
       );
       await scene.catalog.chunksPruned(tx, lease, segment, [0], 1n, AT);
     });

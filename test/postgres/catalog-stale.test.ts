@@ -28,6 +28,7 @@ const METHODS: Readonly<Record<keyof Catalog<Transaction>, "reads" | "under a le
   startRun: "under a lease",
   finishRun: "under a lease",
   enqueue: "under a lease",
+  closeEntries: "under a lease",
   published: "under a lease",
   reserveSegment: "under a lease",
   uploaded: "under a lease",
@@ -83,6 +84,7 @@ const WRITES: Readonly<Record<string, Write>> = {
       const deleted = { rule: "denied", day: day("2026-01-03"), rows: 5n, from: "a", to: "b" };
       await scene.catalog.rowsDeleted(tx, lease, deleted, AT);
     }),
+  closeEntries: async ({ catalog }, lease) => await catalog.closeEntries(lease, []),
 };
 
 let scene: CatalogScene;
@@ -149,7 +151,7 @@ describe("a lease that is taken over", () => {
         );
         expect(rows[0]?.["waiting"]).toBe(1);
       },
-      { timeout: 10_000, interval: 20 },
+      { timeout: 60_000, interval: 20 },
     );
   }
 

@@ -74,7 +74,7 @@ describe("a server that is not safe", () => {
     [
       "SQL_ASCII",
       "bigint",
-      /^E_SERVER database \w+: its encoding is SQL_ASCII, so texts have no known characters\. /m,
+      /^E_TYPE database \w+: its encoding is SQL_ASCII, so texts have no known characters\. /m,
     ],
     [
       "LATIN1",

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 
 import type { Diagnosis } from "../../src/doctor.ts";
-import { FirnlineErrors } from "../../src/errors.ts";
+import { FirnlineError, FirnlineErrors } from "../../src/errors.ts";
 import { Pipeline } from "../../src/pipeline.ts";
 import type { EpochMs } from "../../src/rows/day.ts";
 import { migrateDatabase, systemClock } from "../../src/wiring.ts";
@@ -157,7 +157,7 @@ describe("the control schema", () => {
     expect(newer).toMatchObject({ findings: [{ code: "E_CATALOG" }], advice: [] });
   });
 
-  test("is asked for the grants of a role that has none, and those are enough for a run and a retrieval", async () => {
+  test("is asked for the grants of a role that has none, and those are enough: for a run, and then for a retrieval", async () => {
     await using scenario = await template.copy();
     const role = `firnline_test_${randomBytes(6).toString("hex")}`;
     await scenario.query(`CREATE ROLE ${role} LOGIN PASSWORD 'secret'`);
@@ -187,10 +187,13 @@ describe("the control schema", () => {
       expect(moved(await scenario.run({ url: url.href }))).toMatchObject({ pruned: 60 });
       await using pipeline = scenario.open({ url: url.href });
       const request = { from: instantOf("2026-01-01"), to: instantOf("2026-03-01"), where: [] };
-      const answer = await pipeline.retrieve(request, {
-        out: join(scenario.folder, "all.ndjson"),
-        requestedBy: "a test",
-      });
+      const retrieve = async () =>
+        await pipeline.retrieve(request, { out: join(scenario.folder, "all.ndjson"), requestedBy: "a test" });
+      const denied = await retrieve().catch((error: unknown) => error as FirnlineError);
+      if (!(denied instanceof FirnlineError)) throw new Error("whoever runs it may not retrieve from it");
+      golden.set("the same role, for a retrieval", [told(denied).replaceAll(role, "ROLE")]);
+      await paste(superuser, denied.fix);
+      const answer = await retrieve();
       expect(answer.rows).toBe(120n);
       expect(await scenario.plan({ url: url.href })).toMatchObject({ steps: [] });
     } finally {
@@ -263,7 +266,7 @@ describe("the archive", () => {
     expect(findings.map(({ code }) => code)).toEqual(["E_OWNER", "E_OWNER"]);
     // It differs from run to run which numbers stand in there.
     expect(findings.map(({ problem }) => problem.replaceAll(/\d+/g, "N"))).toEqual([
-      "the catalog's last entry is not in the archive",
+      "there is no journal of this pipeline, and the catalog knows one of N entries",
       "its archive belongs to another source (databaseOid N, this is N)",
     ]);
   });

@@ -151,7 +151,10 @@ describe("a table that changes before its rows are read", () => {
        INSERT INTO public.audit_logs (id, ts, action) SELECT id, ts, 'other' FROM public.old_logs`,
     );
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/^E_SOURCE /) });
-    await expect(scenario.run()).rejects.toMatchObject({ code: "E_OWNER", problem: /tableOid/ });
+    await expect(scenario.run()).rejects.toMatchObject({
+      code: "E_OWNER",
+      problem: expect.stringMatching(/tableOid/),
+    });
     expect(await scenario.count()).toBe(ROWS);
     expect(await scenario.count("true", "public.old_logs")).toBe(ROWS);
   });

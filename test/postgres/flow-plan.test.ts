@@ -67,7 +67,10 @@ describe("a plan touches nothing", () => {
     await using scenario = await template.copy();
     await scenario.query("DROP SCHEMA firnline CASCADE");
     expect((await scenario.plan()).steps).toHaveLength(4);
-    await expect(scenario.run()).rejects.toMatchObject({ code: "E_CATALOG", hint: /firnline migrate/ });
+    await expect(scenario.run()).rejects.toMatchObject({
+      code: "E_CATALOG",
+      hint: expect.stringMatching(/firnline migrate/),
+    });
     expect(await scenario.query("SELECT to_regnamespace('firnline') AS schema")).toEqual([{ schema: null }]);
   });
 });

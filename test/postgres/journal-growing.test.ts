@@ -58,7 +58,7 @@ test("what a segment's batches add is published when the last one is through", a
 test("the same holds for rows that are deleted without being archived, and after a failure", async () => {
   const journal = await newJournal();
   const deleted = { rule: "denied", day: day("2026-01-03"), rows: 5n, from: AT, to: AT };
-  const failing = journal.whileGrowing("deleted", async () => {
+  const failing = journal.whileGrowing("deleted denied 2026-01-03", async () => {
     await scene.transaction(async (tx) => await scene.catalog.rowsDeleted(tx, lease, deleted, AT));
     await journal.publish();
     expect(await pending()).toMatchObject([{ type: "deleted" }]);

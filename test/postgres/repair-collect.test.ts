@@ -53,7 +53,7 @@ async function collect(
 ): Promise<CollectResult & { spools: number }> {
   await using pipeline = new Pipeline({
     policy: scenario.policy,
-    connectionString: scenario.url,
+    connectionString: scenario.urlFor("collector"),
     settings: scenario.settings(environ),
     clock: { ...systemClock, now: () => (Date.now() + days * DAY_MS) as EpochMs },
   });

@@ -58,7 +58,9 @@ describe("an archive that is damaged", () => {
         const path = (await listArchive(scenario)).find((file) => pattern.test(file)) as string;
         const bytes = await readFile(path);
         await DAMAGES[what]?.(path);
-        await expect(scenario.retrieve()).rejects.toMatchObject({ code: /^E_(?:VERIFY|FORMAT|ARCHIVE)$/ });
+        await expect(scenario.retrieve()).rejects.toMatchObject({
+          code: expect.stringMatching(/^E_(?:VERIFY|FORMAT|ARCHIVE)$/),
+        });
         await rm(path, { force: true });
         await writeFile(path, bytes);
       }
@@ -69,6 +71,7 @@ describe("an archive that is damaged", () => {
     for (const name of await scenario.answers()) await rm(join(scenario.folder, name));
     const out = join(scenario.folder, "answer.ndjson");
     await writeFile(out, "the earlier answer\n");
+    await writeFile(`${out}.evidence.json`, "{}");
     const [object] = await listArchive(scenario, ".parquet");
     await DAMAGES["removed"]?.(object as string);
     const { code, stderr } = await scenario.spawn([
@@ -83,6 +86,6 @@ describe("an archive that is damaged", () => {
     ]).ended;
     expect({ code, stderr }).toEqual({ code: 1, stderr: expect.stringMatching(/E_VERIFY .*is gone/) });
     expect(await readFile(out, "utf8")).toBe("the earlier answer\n");
-    expect(await scenario.answers()).toEqual(["answer.ndjson"]);
+    expect(await scenario.answers()).toEqual(["answer.ndjson", "answer.ndjson.evidence.json"]);
   });
 });

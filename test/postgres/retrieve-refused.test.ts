@@ -3,6 +3,7 @@ import { mkdir, readdir, readFile, rm, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseRange } from "../../src/retrieve/request.ts";
+import type { RetrieveResult } from "../../src/retrieve/retrieve-range.ts";
 import { parsePolicy } from "../../src/policy/policy.ts";
 import { Pipeline } from "../../src/pipeline.ts";
 import { auditRows } from "../support/audit-rows.ts";
@@ -97,6 +98,23 @@ describe("retrieve refuses", () => {
       });
     }
     expect((await stat("/dev/null")).isCharacterDevice()).toBe(true);
+  });
+
+  test.concurrent("to write over a file that is no answer; an earlier answer and an empty file give way", async () => {
+    await using scenario = await template.copy();
+    await scenario.run();
+    await using pipeline = scenario.open();
+    const request = parseRange("2026-01-01", "2026-02-28", []);
+    const retrieve = async (out: string): Promise<RetrieveResult> =>
+      await pipeline.retrieve(request, { out, requestedBy: "a test" });
+    const policy = join(scenario.policies, "audit-logs.yaml");
+    await expect(retrieve(policy)).rejects.toThrow(
+      /^E_INPUT --out .+: there is a file of that name, and it is no earlier answer \(no audit-logs\.yaml\.evidence\.json is beside it\)\. /,
+    );
+    expect(await readFile(policy, "utf8")).toBe(scenario.policyText);
+    const out = join(scenario.folder, "answer.ndjson");
+    await writeFile(out, "");
+    for (let time = 0; time < 2; time += 1) expect((await retrieve(out)).rows).toBeGreaterThan(0n);
   });
 });
 

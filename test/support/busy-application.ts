@@ -8,7 +8,7 @@ import type { Scenario } from "./scenario.ts";
 export async function keepChanging(scenario: Scenario, id: number, times: number): Promise<void> {
   await scenario.query(`
     CREATE TABLE public.busy (left_over int); INSERT INTO public.busy VALUES (${times});
-    CREATE FUNCTION public.touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    CREATE FUNCTION public.touch() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
       UPDATE public.busy SET left_over = left_over - 1 WHERE left_over > 0;
       IF FOUND THEN UPDATE public.audit_logs SET message = message || '!' WHERE id = ${id}; END IF;
       RETURN NULL; END $$;

@@ -23,12 +23,16 @@ export async function createColdDays(options: ScenarioOptions = {}): Promise<Sce
 /** The same before the run that makes them. */
 export async function createDays(options: ScenarioOptions = {}): Promise<Scenario> {
   const scenario = await Scenario.create(options);
+  await fillColdDays(scenario);
+  return scenario;
+}
+
+export async function fillColdDays(scenario: Scenario): Promise<void> {
   for (const [at, day] of COLD_DAYS.entries()) {
     await scenario.insert(auditRows(day, 1 + at * 1_000, COLD_ROWS));
   }
   await scenario.insert(auditRows("2026-01-20", 5_001, COLD_ROWS));
   await scenario.insert(auditRows("2026-02-20", 6_001, COLD_ROWS));
-  return scenario;
 }
 
 /** A dollar an object and nothing else, so that sums are exact; Bulk is free. */

@@ -1,9 +1,9 @@
 /** `firnline ...` as a process of its own, to be killed, stopped, raced and continued. */
-import { type ChildProcessByStdio, spawn } from "node:child_process";
+import { type ChildProcess, type ChildProcessByStdio, spawn } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import type { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
-import { vi } from "vitest";
+import { waitUntil } from "./wait-until.ts";
 
 const MAIN = fileURLToPath(new URL("../../src/cli/main.ts", import.meta.url));
 
@@ -14,6 +14,12 @@ export interface Ending {
   readonly stderr: string;
 }
 
+/** Those that have not ended. A test run that is stopped takes them along, even those that stand still. */
+const living = new Set<ChildProcess>();
+process.on("exit", () => {
+  for (const child of living) child.kill("SIGKILL");
+});
+
 export class FirnlineProcess implements AsyncDisposable {
   readonly ended: Promise<Ending>;
   readonly #child: ChildProcessByStdio<null, Readable, Readable>;
@@ -23,6 +29,7 @@ export class FirnlineProcess implements AsyncDisposable {
       env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...environ },
       stdio: ["ignore", "pipe", "pipe"],
     });
+    living.add(this.#child);
     const read = async (stream: Readable): Promise<string> => {
       let text = "";
       for await (const piece of stream.setEncoding("utf8")) text += piece as string;
@@ -30,7 +37,10 @@ export class FirnlineProcess implements AsyncDisposable {
     };
     const exited = new Promise<Pick<Ending, "code" | "signal">>((resolve, reject) => {
       this.#child.once("error", reject);
-      this.#child.once("exit", (code, signal) => resolve({ code, signal }));
+      this.#child.once("exit", (code, signal) => {
+        living.delete(this.#child);
+        resolve({ code, signal });
+      });
     });
     this.ended = Promise.all([exited, read(this.#child.stdout), read(this.#child.stderr)]).then(
       ([exit, stdout, stderr]) => ({ ...exit, stdout, stderr }),
@@ -49,13 +59,10 @@ export class FirnlineProcess implements AsyncDisposable {
   async stopped(): Promise<void> {
     let ending: Ending | undefined;
     void this.ended.then((how) => (ending = how));
-    await vi.waitUntil(
-      async () => {
-        if (ending !== undefined) throw new Error(`it ended first: ${JSON.stringify(ending)}`);
-        return (await this.#state()) === "T";
-      },
-      { timeout: 20_000, interval: 10 },
-    );
+    await waitUntil(async () => {
+      if (ending !== undefined) throw new Error(`it ended first: ${JSON.stringify(ending)}`);
+      return (await this.#state()) === "T";
+    }, "the process stops");
   }
 
   /** Lets a stopped process go on. */

@@ -163,7 +163,9 @@ async function readChunks(
   const starts = manifest.chunks.map((_, index) =>
     manifest.chunks.slice(0, index).reduce((sum, { rows }) => sum + rows, 0),
   );
-  const rows = await readParquet(join(scenario.archive, sealed.object.key), columns);
+  // What was exported under an older definition, and nothing of it pruned, may lack columns.
+  const read = chunks.length === 0 ? [] : columns;
+  const rows = await readObject(join(scenario.archive, sealed.object.key), sealed.object.sha256, read);
   expect(rows.length, `rows of ${sealed.object.key}`).toBe(Number(sealed.rows));
   return chunks.flatMap((chunk) => {
     const from = starts[chunk] as number;
@@ -171,11 +173,24 @@ async function readChunks(
   });
 }
 
+/** Rows by the SHA-256 of their object and the columns asked for: most objects are looked at again and again. */
+const rowsOfObjects = new Map<string, string[]>();
+const OBJECTS_MAX = 500;
+
+/** `hash` is that of the bytes that stand there now. */
+async function readObject(path: string, hash: string, columns: readonly ColumnText[]): Promise<string[]> {
+  const name = JSON.stringify([hash, columns]);
+  const rows = rowsOfObjects.get(name) ?? (await readParquet(path, columns));
+  if (rowsOfObjects.size >= OBJECTS_MAX) rowsOfObjects.clear();
+  rowsOfObjects.set(name, rows);
+  return rows;
+}
+
 let duckdb: Promise<DuckDBConnection> | undefined;
 
 async function readParquet(path: string, columns: readonly ColumnText[]): Promise<string[]> {
   duckdb ??= DuckDBInstance.create(":memory:", { threads: "1" }).then(async (one) => await one.connect());
-  const list = columns.map(({ inDuckdb }) => inDuckdb).join(", ");
+  const list = columns.length === 0 ? "NULL" : columns.map(({ inDuckdb }) => inDuckdb).join(", ");
   const file = `read_parquet('${path.replaceAll("'", "''")}', hive_partitioning = false, file_row_number = true)`;
   const reader = await (
     await duckdb
@@ -249,16 +264,19 @@ export interface OracleOptions {
   readonly expired?: string;
   /** What belongs to no day and is never asked for, e.g. infinite times. */
   readonly leftover?: string;
+  /** Rows that were put back into the table were archived twice; one of two equal rows counts. */
+  readonly collapsed?: boolean;
 }
 
 /** I2, by the journal and DuckDB alone. */
 export async function expectArchiveComplete(
   scenario: Scenario,
-  { deletable = "false", expired = "false" }: OracleOptions = {},
+  { deletable = "false", expired = "false", collapsed = false }: OracleOptions = {},
 ): Promise<void> {
   const { segments, deleted, expired: rowsExpired } = await readArchive(scenario);
   const truth = await readRows(scenario, "truth.rows");
-  const found = [...(await readHotRows(scenario)), ...segments.flatMap(({ pruned }) => [...pruned])];
+  const all = [...(await readHotRows(scenario)), ...segments.flatMap(({ pruned }) => [...pruned])];
+  const found = collapsed ? [...new Set(all)] : all;
   const missing = minus(truth, found);
   expect(minus(found, truth), "rows that nobody inserted, or twice").toEqual([]);
   expect(

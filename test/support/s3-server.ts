@@ -15,7 +15,8 @@
  */
 import { randomBytes } from "node:crypto";
 import { CreateBucketCommand, PutBucketVersioningCommand, S3Client } from "@aws-sdk/client-s3";
-import { describe, inject, test, TestRunner } from "vitest";
+import { describe, test, TestRunner } from "vitest";
+import { brokerAddress } from "./broker-address.ts";
 
 export type S3ServerName = "ceph" | "moto";
 
@@ -166,7 +167,7 @@ async function askBroker(name: S3ServerName): Promise<S3Address | { readonly rea
 /** Installing a server takes minutes, so the broker says "not yet" and is asked again. */
 async function ask(name: S3ServerName): Promise<S3Address | { readonly reason: string }> {
   while (true) {
-    const response = await fetch(`${inject("s3Broker")}/${name}`);
+    const response = await fetch(brokerAddress(`s3/${name}`));
     if (response.status !== 202) return (await response.json()) as S3Address | { readonly reason: string };
     await response.body?.cancel();
   }

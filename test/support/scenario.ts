@@ -20,7 +20,8 @@ import { migrateDatabase } from "../../src/wiring.ts";
 import { AUDIT_LOGS } from "./audit-rows.ts";
 import type { Archive } from "../../src/archive/port.ts";
 import { FirnlineProcess } from "./firnline-process.ts";
-import { createDatabase, runAlone, type TestDatabase } from "./postgres.ts";
+import { copyDatabase, createMigratedDatabase, runAlone, type TestDatabase } from "./postgres.ts";
+import { GrantedRoles, type Role, roleFor } from "./roles.ts";
 import type { S3Server } from "./s3-server.ts";
 
 /** From here ages are counted: hot keeps 30 days, so 2026-01-29 is the last day that is due. */
@@ -66,6 +67,11 @@ export interface ScenarioOptions {
   readonly bloomFilters?: readonly string[];
   /** `FIRNLINE_*` for every pipeline and process of the scenario. */
   readonly environ?: Environ;
+  /**
+   * Whether pipelines and processes connect with the roles of `infra/roles.sql`, each command with its own, instead of as a
+   * superuser. So do those of every scenario while `FIRNLINE_TEST_ROLES` is set.
+   */
+  readonly roles?: boolean;
 }
 
 export function instantOf(text: string): EpochMicros {
@@ -113,6 +119,9 @@ export class Scenario implements AsyncDisposable {
   readonly #options: ScenarioOptions;
   readonly #owned: AsyncDisposable;
   #client: Promise<pg.Client> | undefined;
+  /** Those over the same database, and copies of it, have them only lent. */
+  #roles: GrantedRoles | null = null;
+  #ownRoles: GrantedRoles | null = null;
 
   private constructor(database: TestDatabase, folder: string, options: ScenarioOptions) {
     this.url = database.url;
@@ -126,16 +135,33 @@ export class Scenario implements AsyncDisposable {
 
   /** A fresh database with an empty table and the control schema. */
   static async create(options: ScenarioOptions = {}): Promise<Scenario> {
-    const scenario = await Scenario.on(await createDatabase(), options);
-    await scenario.prepare();
+    const scenario = await Scenario.on(await createMigratedDatabase(), options);
+    await scenario.#fill();
     return scenario;
   }
 
   /** Makes the table, the truth and the control schema. */
   async prepare(): Promise<void> {
+    await migrateDatabase(this.url, this.settings());
+    await this.#fill();
+  }
+
+  async #fill(): Promise<void> {
     await this.query(this.#options.ddl ?? AUDIT_LOGS);
     await this.query(`CREATE SCHEMA truth; CREATE TABLE truth.rows (LIKE ${this.table})`);
-    await migrateDatabase(this.url, this.settings());
+    if (this.#options.roles ?? process.env["FIRNLINE_TEST_ROLES"] !== undefined) await this.grantRoles();
+  }
+
+  /** From here on each command has a role of its own, and the table belongs to somebody else. */
+  async grantRoles(): Promise<void> {
+    this.#ownRoles = await GrantedRoles.on(this.url, this.database, this.table);
+    this.#roles = this.#ownRoles;
+  }
+
+  /** The connection of a role, or the one that a command is for; a superuser's where there are no roles. */
+  urlFor(who: Role | { readonly command: string }): string {
+    const role = typeof who === "string" ? who : roleFor(who.command);
+    return role === null || this.#roles === null ? this.url : this.#roles.url(this.url, role);
   }
 
   /** Over a database that is there already, with an archive of its own. Disposing drops the database too. */
@@ -151,6 +177,7 @@ export class Scenario implements AsyncDisposable {
   static async over(scenario: Scenario, changes: ScenarioOptions): Promise<Scenario> {
     const database = { url: scenario.url, name: scenario.database, [Symbol.asyncDispose]: async () => {} };
     const other = new Scenario(database, scenario.folder, { ...scenario.#options, ...changes });
+    other.#roles = scenario.#roles;
     await writeFile(join(other.policies, "audit-logs.yaml"), other.policyText);
     return other;
   }
@@ -158,23 +185,27 @@ export class Scenario implements AsyncDisposable {
   /** The same policy and archive, from another database: a clone, a restored copy. It disposes of neither. */
   static elsewhere(scenario: Scenario, url: string): Scenario {
     const database = { url, name: new URL(url).pathname.slice(1), [Symbol.asyncDispose]: async () => {} };
-    return new Scenario(database, scenario.folder, scenario.#options);
+    const other = new Scenario(database, scenario.folder, scenario.#options);
+    other.#roles = scenario.#roles;
+    return other;
   }
 
   /** The same rows in another database, with an empty archive. Connections to this one are closed for it. */
   async copy(options: ScenarioOptions = this.#options): Promise<Scenario> {
     await this.disconnect();
-    const name = `test_${randomBytes(8).toString("hex")}`;
-    await runAlone(at(this.url, "postgres"), `CREATE DATABASE ${name} TEMPLATE ${this.database}`);
-    const url = at(this.url, name);
-    const drop = async (): Promise<void> => {
-      await runAlone(at(url, "postgres"), `DROP DATABASE IF EXISTS ${name} WITH (FORCE)`);
-    };
-    return await Scenario.on({ url, name, [Symbol.asyncDispose]: drop }, options);
+    const copy = await Scenario.on(await copyDatabase({ url: this.url, name: this.database }), options);
+    // Grants are copied with the database.
+    copy.#roles = this.#roles;
+    return copy;
   }
 
   get archive(): string {
     return join(this.folder, "archive");
+  }
+
+  /** Null where the archive is the folder. */
+  get bucket(): ScenarioBucket | null {
+    return this.#options.archive ?? null;
   }
 
   /** The folder with the one policy file. */
@@ -224,7 +255,7 @@ export class Scenario implements AsyncDisposable {
   }
 
   /** A pipeline in this process. */
-  open({ environ = {}, url = this.url, archive }: OpenAs = {}): Pipeline {
+  open({ environ = {}, url = this.urlFor("pruner"), archive }: OpenAs = {}): Pipeline {
     return new Pipeline({
       policy: this.policy,
       connectionString: url,
@@ -254,7 +285,8 @@ export class Scenario implements AsyncDisposable {
   /** `firnline COMMAND` as a process of its own. */
   spawn(args: readonly string[], environ: Environ = {}): FirnlineProcess {
     const { archive, environ: given } = this.#options;
-    const own = { DATABASE_URL: this.url, ...SMALL, ...archive?.server.environ, ...given };
+    const DATABASE_URL = this.urlFor({ command: args[0] as string });
+    const own = { DATABASE_URL, ...SMALL, ...archive?.server.environ, ...given };
     return new FirnlineProcess([...args, "--folder", this.policies], { ...own, ...inOrder(environ) });
   }
 
@@ -267,7 +299,8 @@ export class Scenario implements AsyncDisposable {
   async retrieve(
     range: { from?: string; to?: string; where?: readonly string[]; environ?: Environ } = {},
   ): Promise<{ result: RetrieveResult; lines: string[]; out: string }> {
-    await using pipeline = this.open(range.environ === undefined ? {} : { environ: range.environ });
+    const url = this.urlFor("retriever");
+    await using pipeline = this.open(range.environ === undefined ? { url } : { url, environ: range.environ });
     const out = join(this.folder, `answer-${randomBytes(4).toString("hex")}.ndjson`);
     const request = parseRange(range.from ?? "0001-01-01", range.to ?? "9999-12-31", range.where ?? []);
     const result = await pipeline.retrieve(request, { out, requestedBy: "a test" });
@@ -288,6 +321,7 @@ export class Scenario implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.disconnect();
     await this.#owned[Symbol.asyncDispose]();
+    await this.#ownRoles?.drop(this.url);
     await rm(this.folder, { recursive: true, force: true });
   }
 

@@ -10,6 +10,8 @@ export interface ProxiedConnection {
   stall(): void;
   /** Ends both sides at once, the client's with a reset. */
   reset(): void;
+  /** Ends the client's side with a reset, and keeps the server's: it hears what is given to the result, and no more. */
+  orphan(): (piece: Buffer) => void;
 }
 
 export interface ProxyScript {
@@ -63,6 +65,7 @@ function serve(
 ): () => void {
   let memory = "";
   let isStalled = false;
+  let isOrphan = false;
   const end = (): void => {
     client.resetAndDestroy();
     upstream.destroy();
@@ -72,6 +75,11 @@ function serve(
     asked: (text) => memory.includes(text),
     stall: () => (isStalled = true),
     reset: end,
+    orphan: () => {
+      isOrphan = true;
+      client.resetAndDestroy();
+      return (piece) => void upstream.write(piece);
+    },
   };
   client.on("data", (piece) => {
     const text = piece.toString("latin1");
@@ -82,6 +90,8 @@ function serve(
     const verdict = script.onAnswer?.(connection, piece);
     if (verdict !== "drop" && !isStalled && !client.destroyed) client.write(piece);
   });
-  for (const socket of [client, upstream]) socket.on("error", end).on("close", end);
+  const onClientsEnd = (): void => (isOrphan ? undefined : end());
+  client.on("error", onClientsEnd).on("close", onClientsEnd);
+  upstream.on("error", end).on("close", end);
   return end;
 }

@@ -105,6 +105,11 @@ export const RULES = {
   "files are short": (tree) => tooLong(tree, LONGER_FILES),
   "no test is focused": (tree) =>
     sources(tree, "test/").flatMap(([file, text]) => mentions(file, text, /\.\s*only\s*[.(]/g)),
+  // vitest takes it for an object without properties, which every value has: `expect.stringMatching` is meant.
+  "no regular expression in toMatchObject, where it matches anything": (tree) =>
+    sources(tree, "test/").flatMap(([file, text]) =>
+      mentions(file, text, /\btoMatchObject\([^;]*?[\w"]:\s*\/(?![/*])/g),
+    ),
   "only the command line and the demo print": (tree) =>
     sources(tree, "src/")
       .filter(([file]) => !["cli", "demo"].includes(placeOf(file)))

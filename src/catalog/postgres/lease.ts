@@ -23,8 +23,20 @@ export function staleLease(lease: Lease): FirnlineError {
 
 /** Holds the lease row until the transaction ends, so that nobody can take over before it commits. */
 export async function guard(tx: Transaction, lease: Lease): Promise<void> {
+  await lockLease(tx, lease, "SHARE");
+}
+
+/**
+ * The same, and alone: every other transaction behind a guard has ended when this returns, also one whose client is gone
+ * and whose COMMIT came late.
+ */
+export async function guardAlone(tx: Transaction, lease: Lease): Promise<void> {
+  await lockLease(tx, lease, "NO KEY UPDATE");
+}
+
+async function lockLease(tx: Transaction, lease: Lease, mode: "SHARE" | "NO KEY UPDATE"): Promise<void> {
   const { rowCount } = await tx.query(
-    "SELECT FROM firnline.pipeline WHERE pipeline = $1 AND lease_epoch = $2 AND lease_run = $3 FOR SHARE",
+    `SELECT FROM firnline.pipeline WHERE pipeline = $1 AND lease_epoch = $2 AND lease_run = $3 FOR ${mode}`,
     [lease.pipeline, lease.epoch.toString(), lease.run],
     "lease",
   );

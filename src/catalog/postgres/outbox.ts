@@ -4,10 +4,11 @@
  */
 import { assertNever, invariant } from "../../errors.ts";
 import { fromHex } from "../../rows/hex.ts";
-import type { ChunksOf, JournalEvent, JournalHead } from "../../segment/journal.ts";
+import { type ChunksOf, growthKey, type JournalEvent, type JournalHead } from "../../segment/journal.ts";
 import { type ChunkState, REPLACEABLE_CHUNKS } from "../../segment/state.ts";
 import type { Transaction } from "../../postgres/database.ts";
-import type { Lease, PendingEntry } from "../port.ts";
+import type { PendingEntry } from "../pending-entry.ts";
+import type { Lease } from "../port.ts";
 import { moveSegment, moveChunks, settleSegment } from "./chunks.ts";
 import { staleLease } from "./lease.ts";
 import type { Row } from "./records.ts";
@@ -59,13 +60,13 @@ function segmentsOf(event: JournalEvent): string[] {
 }
 
 /**
- * Adds rows (and chunks) to the entry with this key, or begins it: one entry a segment or day, not one a batch. A row
- * that came late may be older than those of an earlier batch. Times are ISO in one zone, so their texts compare.
+ * Adds rows (and chunks) to the entry that grows, or begins it: one entry a segment or day, not one a batch. The lease is
+ * guarded. A row that came late may be older than those of an earlier batch. Times are ISO in one zone, so their texts
+ * compare.
  */
 export async function mergeEntry(
   tx: Transaction,
   lease: Lease,
-  mergeKey: string,
   event: Extract<JournalEvent, { type: "pruned" | "deleted" }>,
   at: string,
 ): Promise<void> {
@@ -78,13 +79,37 @@ export async function mergeEntry(
                ELSE jsonb_build_object(
                  'from', least(o.event ->> 'from' COLLATE "C", excluded.event ->> 'from'),
                  'to', greatest(o.event ->> 'to' COLLATE "C", excluded.event ->> 'to')) END`,
-    [lease.pipeline, lease.run, lease.epoch.toString(), at, mergeKey, JSON.stringify(event)],
+    [lease.pipeline, lease.run, lease.epoch.toString(), at, growthKey(event), JSON.stringify(event)],
     "outbox",
   );
 }
 
-export function pendingEntry(row: Row): PendingEntry {
+/** The caller is alone with the lease: nothing is being added to any of them. */
+export async function closeGrowing(
+  tx: Transaction,
+  pipeline: string,
+  growing: readonly string[],
+): Promise<void> {
+  await tx.query(
+    "UPDATE firnline.outbox SET merge_key = NULL WHERE pipeline = $1 AND merge_key <> ALL ($2)",
+    [pipeline, growing],
+    "close entries",
+  );
+}
+
+export async function selectPending(tx: Transaction, pipeline: string): Promise<PendingEntry[]> {
+  const { rows } = await tx.query(
+    `SELECT id::text, entry_id::text, run, epoch::text, at, event, merge_key FROM firnline.outbox o
+     WHERE pipeline = $1 ORDER BY o.id`,
+    [pipeline],
+    "outbox",
+  );
+  return rows.map(pendingEntry);
+}
+
+function pendingEntry(row: Row): PendingEntry {
   return {
+    growsBy: row["merge_key"] as string | null,
     id: BigInt(row["id"]),
     entryId: row["entry_id"] as string,
     run: row["run"] as string,

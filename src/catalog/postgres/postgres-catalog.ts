@@ -6,6 +6,7 @@ import type { JournalEvent, JournalHead, SourceIdentity } from "../../segment/jo
 import type { ChunkState } from "../../segment/state.ts";
 import type { Database, Transaction } from "../../postgres/database.ts";
 import type { HistoryDay } from "../history-day.ts";
+import type { PendingEntry } from "../pending-entry.ts";
 import type {
   Catalog,
   CatalogExamination,
@@ -14,7 +15,6 @@ import type {
   Lease,
   LeaseAnswer,
   LeaseHolder,
-  PendingEntry,
   PipelineRecord,
   ReadableSegment,
   Replaceable,
@@ -27,10 +27,10 @@ import type {
 } from "../port.ts";
 import { examineCatalog } from "./examine.ts";
 import { addToHistory, readHistory } from "./history.ts";
-import { acquireLease, guard, releaseLease, renewLease } from "./lease.ts";
+import { acquireLease, guard, guardAlone, releaseLease, renewLease } from "./lease.ts";
 import { readSchemaVersion } from "./migrate.ts";
 import { moveSegment } from "./chunks.ts";
-import { insertEntry, pendingEntry, publishEntry, requireUndecided } from "./outbox.ts";
+import { closeGrowing, insertEntry, publishEntry, requireUndecided, selectPending } from "./outbox.ts";
 import { finishRetrieval, pinSegments, readableSegments, startRetrieval } from "./retrievals.ts";
 import { chunkRecord } from "./records.ts";
 import { register } from "./register.ts";
@@ -120,7 +120,8 @@ export class PostgresCatalog implements Catalog<Transaction> {
   }
 
   async enqueue(lease: Lease, event: JournalEvent, at: string): Promise<void> {
-    await this.#guarded("enqueue", lease, async (tx) => {
+    await this.#write("enqueue", async (tx) => {
+      await guardAlone(tx, lease);
       await requireRemovable(tx, lease.pipeline, event);
       await requireUndecided(tx, lease.pipeline, event);
       await insertEntry(tx, { pipeline: lease.pipeline, run: lease.run, epoch: lease.epoch, at, event });
@@ -128,14 +129,14 @@ export class PostgresCatalog implements Catalog<Transaction> {
   }
 
   async pending(pipeline: string): Promise<PendingEntry[]> {
-    return await this.#read("outbox", async (tx) => {
-      const { rows } = await tx.query(
-        `SELECT id::text, entry_id::text, run, epoch::text, at, event FROM firnline.outbox o
-         WHERE pipeline = $1 ORDER BY o.id`,
-        [pipeline],
-        "outbox",
-      );
-      return rows.map(pendingEntry);
+    return await this.#read("outbox", async (tx) => await selectPending(tx, pipeline));
+  }
+
+  async closeEntries(lease: Lease, growing: readonly string[]): Promise<PendingEntry[]> {
+    return await this.#write("close entries", async (tx) => {
+      await guardAlone(tx, lease);
+      await closeGrowing(tx, lease.pipeline, growing);
+      return await selectPending(tx, lease.pipeline);
     });
   }
 

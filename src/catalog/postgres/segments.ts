@@ -1,4 +1,7 @@
-/** Writes about one segment and its chunks. The caller holds the lease, or `guard` is the last statement here (I6). */
+/**
+ * Writes about one segment and its chunks. The caller holds the lease, or `guard` is called here (I6): before an entry of
+ * the outbox is touched, so that whoever is alone with the lease finds all of them at rest.
+ */
 import { invariant } from "../../errors.ts";
 import { type DayUtc, formatDay } from "../../rows/day.ts";
 import { fromHex } from "../../rows/hex.ts";
@@ -118,15 +121,9 @@ export async function chunksPruned(
     `segment ${segment}`,
     `${marked.rowCount} of ${chunks.length} chunks marked`,
   );
-  await mergeEntry(
-    tx,
-    lease,
-    `pruned ${segment}`,
-    { type: "pruned", segment, chunks: [...chunks], rows: rows.toString() },
-    at,
-  );
-  await settleSegment(tx, lease.pipeline, segment);
   await guard(tx, lease);
+  await mergeEntry(tx, lease, { type: "pruned", segment, chunks: [...chunks], rows: rows.toString() }, at);
+  await settleSegment(tx, lease.pipeline, segment);
 }
 
 export async function rowsDeleted(
@@ -139,8 +136,8 @@ export async function rowsDeleted(
   const { rule, rows, from, to } = deleted;
   // The caller's object may have more in it; an entry with an unknown field would be refused by every reader.
   const event = { type: "deleted" as const, rule, day, rows: rows.toString(), from, to };
-  await mergeEntry(tx, lease, `deleted ${rule} ${day}`, event, at);
   await guard(tx, lease);
+  await mergeEntry(tx, lease, event, at);
   // They are nowhere else. Behind the guard: a hold that is being placed waits for this, or this sees it.
   await requireNoHold(tx, lease.pipeline, deleted.day, deleted.day, `the rows of ${rule} ${day}`);
 }

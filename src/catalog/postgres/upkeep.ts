@@ -13,7 +13,7 @@ import type {
 } from "../upkeep.ts";
 import { readHolds } from "./holds.ts";
 import { guard } from "./lease.ts";
-import { pendingEntry } from "./outbox.ts";
+import { selectPending } from "./outbox.ts";
 import { readSchemaVersion } from "./migrate.ts";
 import { IS_READ } from "./removable.ts";
 import { rebuild } from "./rebuild.ts";
@@ -37,15 +37,9 @@ export class PostgresUpkeep implements Upkeep {
       if ((await readSchemaVersion(tx)) === 0) return null;
       const record = await selectPipeline(tx, pipeline);
       if (record === null) return null;
-      const { rows } = await tx.query(
-        `SELECT id::text, entry_id::text, run, epoch::text, at, event FROM firnline.outbox o
-         WHERE pipeline = $1 ORDER BY o.id`,
-        [pipeline],
-        "contents",
-      );
       return {
         record,
-        pending: rows.map(pendingEntry),
+        pending: await selectPending(tx, pipeline),
         segments: await readSegments(tx, pipeline),
         holds: await readHolds(tx, pipeline),
       };

@@ -51,7 +51,7 @@ export const lifecycle: Command = {
     const codes: ExitCode[] = [];
     for (const { policies, url } of buckets) {
       try {
-        await using bucket = openBucketRules(policies[0].archive, context.settings);
+        await using bucket = await openBucketRules(policies[0].archive, context.settings);
         codes.push(await (action === "check" ? check : apply)(context, bucket, policies));
       } catch (error) {
         codes.push(context.report(error, { pipeline: url, isOneOfMany: buckets.length > 1 }));

@@ -4,6 +4,7 @@ import { FirnlineError, FirnlineErrors } from "../../errors.ts";
 import { type Column, mapColumn, mapColumns } from "../../rows/column.ts";
 import { toHex } from "../../rows/hex.ts";
 import type { NewSha256 } from "../../segment/digest.ts";
+import type { SourceIdentity } from "../../segment/journal.ts";
 import type { Database, Transaction } from "../../postgres/database.ts";
 import type { SourceTable, TableName } from "../port.ts";
 import { chooseKey } from "./choose-key.ts";
@@ -87,17 +88,7 @@ export async function describeSource(
   );
   findings.push(...judgeServer(server));
   if (server.version < VERSION_MIN) throw new FirnlineErrors(findings);
-  if (facts === null) {
-    throw new FirnlineErrors([
-      ...findings,
-      new FirnlineError({
-        code: "E_RELATION",
-        subject,
-        problem: `there is no such table in database ${server.database}`,
-        hint: "Check source.table and the connection; names are case-sensitive",
-      }),
-    ]);
-  }
+  if (facts === null) throw new FirnlineErrors([...findings, noSuchTable(subject, server)]);
   findings.push(...judgeTable(subject, facts, request.deletes));
   if (request.deletes) findings.push(...judgeSideEffects(subject, sideEffects));
   findings.push(...judgeLeaves(subject, found, { deletes: request.deletes, role: facts.role }));
@@ -132,22 +123,48 @@ export async function describeSource(
   }
   return {
     table: { ...request.table, oid: facts.oid },
-    identity: {
-      systemIdentifier: server.systemIdentifier,
-      databaseOid: server.databaseOid,
-      tableOid: facts.oid,
-    },
+    identity: identityOf(server, facts.oid),
     fingerprint,
     isPartitioned,
     leaves: isPartitioned
       ? found.map(({ leaf }) => leaf)
       : [{ ...request.table, oid: facts.oid, partition: null }],
     columns,
+    looseCollations: facts.looseCollations,
     timeColumn,
     zone: request.zone,
     keyColumns,
     rules,
   };
+}
+
+/** Throws `E_RELATION` where there is no such table. */
+export async function identifySource(database: Database, table: TableName): Promise<SourceIdentity> {
+  return await database.transaction("repeatable read, read only", "identify", async (tx) => {
+    const server = (await tx.query(SERVER_FACTS, [], "server facts")).rows[0]?.["facts"] as ServerFacts;
+    const { rows } = await tx.query(
+      `SELECT c.oid::text FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+       WHERE n.nspname = $1 AND c.relname = $2`,
+      [table.schema, table.name],
+      "identify",
+    );
+    const tableOid = rows[0]?.["oid"] as string | undefined;
+    if (tableOid === undefined) throw noSuchTable(`${table.schema}.${table.name}`, server);
+    return identityOf(server, tableOid);
+  });
+}
+
+function identityOf({ systemIdentifier, databaseOid }: ServerFacts, tableOid: string): SourceIdentity {
+  return { systemIdentifier, databaseOid, tableOid };
+}
+
+function noSuchTable(subject: string, { database }: ServerFacts): FirnlineError {
+  return new FirnlineError({
+    code: "E_RELATION",
+    subject,
+    problem: `there is no such table in database ${database}`,
+    hint: "Check source.table and the connection; names are case-sensitive",
+  });
 }
 
 async function readFacts(

@@ -64,9 +64,15 @@ export async function examineSource(database: Database, options: ExamineOptions)
   };
 }
 
+/** Reading only: a standby has a clock, and is to be refused for what it is. */
 export async function readClock(database: Database): Promise<EpochMs> {
   const sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000)::float8 AS ms";
-  return Number((await database.query(sql, [], "clock")).rows[0]?.["ms"]) as EpochMs;
+  const { rows } = await database.transaction(
+    "repeatable read, read only",
+    "clock",
+    async (tx) => await tx.query(sql, [], "clock"),
+  );
+  return Number(rows[0]?.["ms"]) as EpochMs;
 }
 
 async function described(

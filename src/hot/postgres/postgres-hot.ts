@@ -5,6 +5,7 @@ import { type RawRows, SpareBuffers } from "../../rows/copy-binary.ts";
 import type { DayUtc, EpochMs } from "../../rows/day.ts";
 import { firstBound } from "../../rows/row-order.ts";
 import type { NewSha256 } from "../../segment/digest.ts";
+import type { SourceIdentity } from "../../segment/journal.ts";
 import type { Database, Transaction } from "../../postgres/database.ts";
 import type {
   Census,
@@ -19,6 +20,7 @@ import type {
   PartitionName,
   PruneOutcome,
   PruneSteps,
+  Purpose,
   SealedRows,
   SourceTable,
   TableSize,
@@ -27,7 +29,13 @@ import type {
 import { readChunks } from "./copy-reader.ts";
 import { deleteJudged } from "./delete-judged.ts";
 import { lockTable, requireDefinition } from "./definition.ts";
-import { describeSource, readFingerprint, readSideEffects, type SourceRequest } from "./describe.ts";
+import {
+  describeSource,
+  identifySource,
+  readFingerprint,
+  readSideEffects,
+  type SourceRequest,
+} from "./describe.ts";
 import { examineSource, readClock } from "./examine.ts";
 import { dayRange, refuseAmbiguous, timeLimitsOf } from "./days.ts";
 import { readCensus, readInventory } from "./inventory.ts";
@@ -44,7 +52,6 @@ export class PostgresHot implements Hot<Transaction> {
   readonly #database: Database;
   readonly #newHash: NewSha256;
   readonly #request: SourceRequest;
-
   readonly #listDetaching: ListDetaching;
 
   constructor(options: {
@@ -59,8 +66,13 @@ export class PostgresHot implements Hot<Transaction> {
     this.#listDetaching = options.listDetaching;
   }
 
-  async describe(): Promise<SourceTable> {
-    return await describeSource(this.#database, this.#newHash, this.#request, this.#listDetaching);
+  async describe(purpose: Purpose = "move"): Promise<SourceTable> {
+    const request = { ...this.#request, deletes: this.#request.deletes && purpose === "move" };
+    return await describeSource(this.#database, this.#newHash, request, this.#listDetaching);
+  }
+
+  async identify(): Promise<SourceIdentity> {
+    return await identifySource(this.#database, this.#request.table);
   }
 
   async examine(ages: HotAges): Promise<Examination> {

@@ -1,5 +1,4 @@
 /** What the table holds now of archived rows, on PostgreSQL 15 to 18. */
-import { FirnlineError } from "../../errors.ts";
 import type { RawRows } from "../../rows/copy-binary.ts";
 import { sortRows } from "../../rows/row-order.ts";
 import type { NewSha256 } from "../../segment/digest.ts";
@@ -11,9 +10,6 @@ import type { PresentRows } from "../present-rows.ts";
 import { readAtMost } from "./copy-reader.ts";
 import { readFingerprint } from "./describe.ts";
 import { only, sqlExport } from "./sql-text.ts";
-
-/** Ends the transaction in the middle of a COPY, which there is no other way out of. */
-class TooMany extends Error {}
 
 export class PostgresPresentRows implements PresentRows {
   readonly #database: Database;
@@ -29,21 +25,15 @@ export class PostgresPresentRows implements PresentRows {
     { leaf, fingerprint, predicate }: Pick<SealedRows, "leaf" | "fingerprint" | "predicate">,
     chunk: ChunkDelete,
   ): Promise<RawRows | null> {
-    try {
-      return await this.#database.transaction("repeatable read, read only", "compare", async (tx) => {
-        // The lock comes before the snapshot (hazard 6).
-        await tx.query(`LOCK TABLE ${only(leaf)} IN ACCESS SHARE MODE`, [], "lock");
-        // Another definition gives the same values other bytes, and may not know the predicate's columns.
-        if ((await readFingerprint(tx, this.#newHash, leaf.oid)) !== fingerprint) return null;
-        const sql = sqlExport(source, only(leaf), chunk.range, predicate);
-        const rows = await readAtMost(tx, sql, source.columns.length, chunk, "compare");
-        if (rows === null) throw new TooMany();
-        return sortRows(source, rows);
-      });
-    } catch (error) {
-      if (error instanceof FirnlineError && error.cause instanceof TooMany) return null;
-      throw error;
-    }
+    return await this.#database.transaction("repeatable read, read only", "compare", async (tx) => {
+      // The lock comes before the snapshot (hazard 6).
+      await tx.query(`LOCK TABLE ${only(leaf)} IN ACCESS SHARE MODE`, [], "lock");
+      // Another definition gives the same values other bytes, and may not know the predicate's columns.
+      if ((await readFingerprint(tx, this.#newHash, leaf.oid)) !== fingerprint) return null;
+      const sql = sqlExport(source, only(leaf), chunk.range, predicate);
+      const rows = await readAtMost(tx, sql, source.columns.length, chunk, "compare");
+      return rows === null ? null : sortRows(source, rows);
+    });
   }
 
   async isThere(leaf: LeafName | Leaf): Promise<boolean> {

@@ -154,7 +154,7 @@ export function sqlDelete(
 
 /**
  * Numbers of the keys, given column by column as arrays of texts, that none of `rows` has. Equality is the type's
- * own, so that the key's index is used.
+ * own, so that the key's index is used; of texts the bytes count besides, whatever the column's collation takes for equal.
  */
 export function sqlMissingKeys(source: SourceTable, rows: string): string {
   const columns = source.keyColumns.map((index) => columnOf(source, index));
@@ -162,8 +162,9 @@ export function sqlMissingKeys(source: SourceTable, rows: string): string {
   const names = columns.map((_, at) => `k${at}`);
   const equals = columns.map((column, at) => {
     // A timestamptz's text is in UTC, like the session.
-    const cast = CASTS[column.kind];
-    return `${quoteIdentifier(column.attribute)} = firnline_keys.${names[at]}::${cast}`;
+    const key = `firnline_keys.${names[at]}`;
+    const equal = `${quoteIdentifier(column.attribute)} = ${key}::${CASTS[column.kind]}`;
+    return column.kind === "text" ? `${equal} AND ${keyExpression(column)} = ${key}` : equal;
   });
   return `SELECT n - 1 AS missing FROM unnest(${arrays}) WITH ORDINALITY AS firnline_keys(${names.join(", ")}, n)
     WHERE NOT EXISTS (SELECT FROM ${rows} WHERE ${equals.join(" AND ")}) ORDER BY n`;

@@ -2,6 +2,7 @@
 import { type ErrorCode, FirnlineError } from "../../errors.ts";
 import { quoteIdentifier } from "../../postgres/quote.ts";
 import type { AttributeFacts } from "../../rows/column.ts";
+import type { LooseCollations } from "../port.ts";
 
 export interface IndexFacts {
   readonly name: string;
@@ -37,6 +38,7 @@ export interface TableFacts {
   readonly rowsEstimated: string;
   readonly attributes: readonly AttributeFacts[];
   readonly indexes: readonly IndexFacts[];
+  readonly looseCollations: LooseCollations;
 }
 
 /** What `sql/side-effects.sql` reports. */
@@ -77,10 +79,8 @@ const KINDS: Readonly<Record<string, string>> = {
 
 export function judgeServer(server: ServerFacts): FirnlineError[] {
   const findings: FirnlineError[] = [];
-  const finding = (problem: string, hint: string): void => {
-    findings.push(
-      new FirnlineError({ code: "E_SERVER", subject: `database ${server.database}`, problem, hint }),
-    );
+  const finding = (problem: string, hint: string, code: ErrorCode = "E_SERVER"): void => {
+    findings.push(new FirnlineError({ code, subject: `database ${server.database}`, problem, hint }));
   };
   if (server.version < VERSION_MIN) {
     finding(`the server is PostgreSQL ${Math.floor(server.version / 10_000)}`, "Use PostgreSQL 15 or newer");
@@ -90,6 +90,7 @@ export function judgeServer(server: ServerFacts): FirnlineError[] {
     finding(
       "its encoding is SQL_ASCII, so texts have no known characters",
       "Dump and restore into a UTF8 database",
+      "E_TYPE",
     );
   }
   return findings;

@@ -12,7 +12,7 @@ relation AS (
   WHERE n.nspname = $1 AND c.relname = $2
 ),
 attribute AS (
-  SELECT a.attnum, a.attname, a.atttypid, a.atttypmod, a.attnotnull, a.attgenerated
+  SELECT a.attnum, a.attname, a.atttypid, a.atttypmod, a.attcollation, a.attnotnull, a.attgenerated
   FROM pg_catalog.pg_attribute a
   JOIN relation r ON r.oid = a.attrelid
   WHERE a.attnum > 0 AND NOT a.attisdropped
@@ -112,6 +112,18 @@ SELECT jsonb_build_object(
     JOIN pg_catalog.pg_class ic ON ic.oid = i.indexrelid
     JOIN pg_catalog.pg_am am ON am.oid = ic.relam
     WHERE i.indrelid = r.oid
+  ),
+  -- Collations by which texts of other bytes may be equal. A domain's is that of its column, unless the column has its own.
+  'looseCollations', jsonb_build_object(
+    'columns', (
+      SELECT coalesce(jsonb_agg(jsonb_build_object('column', a.attname, 'collation', format('%I.%I', n.nspname, l.collname))
+                                ORDER BY a.attnum), '[]')
+      FROM attribute a
+      JOIN pg_catalog.pg_collation l ON l.oid = a.attcollation
+      JOIN pg_catalog.pg_namespace n ON n.oid = l.collnamespace
+      WHERE NOT l.collisdeterministic
+    ),
+    'exist', EXISTS (SELECT FROM pg_catalog.pg_collation l WHERE NOT l.collisdeterministic)
   )
 ) AS facts
 FROM relation r
