@@ -1,3 +1,3 @@
 import { testHistories } from "./suite.ts";
 
-testHistories(0, 2);
+testHistories(0, 1);

@@ -1,3 +1,3 @@
 import { testHistories } from "./suite.ts";
 
-testHistories(100, 2);
+testHistories(100, 1);

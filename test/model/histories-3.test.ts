@@ -1,3 +1,3 @@
 import { testHistories } from "./suite.ts";
 
-testHistories(200, 2);
+testHistories(200, 1);

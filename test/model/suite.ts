@@ -1,4 +1,4 @@
-/** Histories as tests: fifty in each, so that both workers of a test run share them. */
+/** Histories as tests: fifty in each file, so that the workers of a test run share them. */
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { createDatabase, type TestDatabase } from "../support/postgres.ts";
 import { Lane } from "./lane.ts";
