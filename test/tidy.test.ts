@@ -111,6 +111,10 @@ const violations: Record<RuleName, readonly Record<string, string>[]> = {
     { "test/unit/a.test.ts": 'test.only("a", () => {});' },
     { "test/unit/a.test.ts": 'describe.only.each([1])("a", () => {});' },
   ],
+  "no regular expression in toMatchObject, where it matches anything": [
+    { "test/unit/a.test.ts": "expect(a).toMatchObject({ problem: /x/ });" },
+    { "test/unit/a.test.ts": "await expect(a).rejects.toMatchObject([\n  { code: 1, problem: /[x]/ },\n]);" },
+  ],
   "only the command line and the demo print": [
     { "src/stages/a.ts": 'console.log("done");' },
     { "src/index.ts": "void console.error;" },
@@ -143,7 +147,8 @@ const allowed: Readonly<Record<string, string>> = {
   "src/index.ts": 'export { a } from "./wiring.ts"; export * from "./hot/port.ts";',
   "src/demo/a.ts": 'import "../wiring.ts"; console.log(1);',
   "src/cli/main.ts": 'import "../demo/a.ts"; console.log("a".only);',
-  "test/unit/a.test.ts": 'import "../../src/archive/memory/a.ts"; const text = "test.only(";',
+  "test/unit/a.test.ts":
+    'import "../../src/archive/memory/a.ts"; const text = "test.only("; expect(a).toMatchObject({ b: expect.stringMatching(/x/) });',
 };
 
 const treeOf = (files: Readonly<Record<string, string>>): Tree => new Map(Object.entries(files));
