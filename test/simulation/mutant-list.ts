@@ -104,12 +104,6 @@ export const MUTANTS: readonly Mutant[] = [
     put: "",
   },
   {
-    name: "publishing ignores the epoch",
-    file: "catalog/postgres/outbox.ts",
-    find: "WHERE pipeline = $1 AND lease_epoch = $2 AND lease_run = $3 AND journal_n = $4::bigint - 1",
-    put: "WHERE pipeline = $1",
-  },
-  {
     name: "a journal number that is taken",
     file: "stages/journal.ts",
     find: 'if (created.outcome === "created") return',
@@ -126,12 +120,6 @@ export const MUTANTS: readonly Mutant[] = [
     file: "catalog/postgres/segments.ts",
     find: 'await mergeEntry(tx, lease, { type: "pruned", segment, chunks: [...chunks], rows: rows.toString() }, at);',
     put: "",
-  },
-  {
-    name: "a growing entry is published",
-    file: "stages/journal.ts",
-    find: "return settled.filter(({ growsBy }) => growsBy === null);",
-    put: "return settled;",
   },
   {
     name: "chunks are merged by the last batch",
