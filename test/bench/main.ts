@@ -49,7 +49,7 @@ async function main(argv: readonly string[]): Promise<number> {
 /** How it was measured, in a line. */
 function about({ rows, shape, rounds }: BenchOptions): string {
   const machine = `${cpus().length} cores`;
-  const how = rounds === 1 ? "one round" : `medians of ${rounds} interleaved rounds`;
+  const how = rounds === 1 ? "one round" : `medians of up to ${rounds} interleaved rounds`;
   return `${rows.toLocaleString("en")} ${shape} rows, ${how} on ${machine}; Postgres 18 and the program under test share them`;
 }
 
@@ -62,10 +62,11 @@ function chosen(only: readonly string[]): readonly Case[] {
 
 /** Fills `samples`; returns the cases that failed, with the reason. They are not tried again. */
 async function measureAll(
-  { rows, shape, rounds }: BenchOptions,
+  { rows, shape, rounds, minutes }: BenchOptions,
   samples: ReadonlyMap<Case, Sample[]>,
 ): Promise<Map<string, string>> {
   const failed = new Map<string, string>();
+  const lastBegin = performance.now() + minutes * 60_000;
   const folder = await mkdtemp(join(tmpdir(), "firnline-bench-"));
   // The server's watchdog ends the server; what cases wrote would stay.
   const interrupt = (): void => {
@@ -78,7 +79,7 @@ async function measureAll(
     const bench = new Bench({ server, rows, shape, folder });
     for (let round = 1; round <= rounds; round += 1) {
       for (const [one, list] of samples) {
-        if (failed.has(one.name)) continue;
+        if (failed.has(one.name) || performance.now() > lastBegin) continue;
         progress(`round ${round} of ${rounds}: ${one.name}`);
         try {
           list.push(await one.measure(bench));

@@ -6,6 +6,8 @@ export interface BenchOptions {
   readonly rows: number;
   readonly shape: Shape;
   readonly rounds: number;
+  /** No further case is begun after so long. */
+  readonly minutes: number;
   /** Prefixes of the names of cases; empty for all. */
   readonly only: readonly string[];
   readonly json: boolean;
@@ -14,11 +16,12 @@ export interface BenchOptions {
 }
 
 export const USAGE = `usage: npm run bench -- [--rows N] [--shape narrow|audit|wide] [--rounds N] [--only CASE,...] [--json]
-                        [--chart FILE.svg]
+                        [--minutes N] [--chart FILE.svg]
 
   --rows     rows of the table; 1,000,000
   --shape    audit rows have about 560 bytes, narrow ones 66, wide ones 915
   --rounds   measurements of each case, one after the other through all cases; 3
+  --minutes  no further case is begun after so long, and what was measured is told; 600
   --only     cases whose names begin so: floor,firnline.export,peer
   --json     one object a line instead of a table
   --chart    writes the table as an SVG, too
@@ -32,6 +35,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | "help" {
       rows: { type: "string", default: "1000000" },
       shape: { type: "string", default: "audit" },
       rounds: { type: "string", default: "3" },
+      minutes: { type: "string", default: "600" },
       only: { type: "string", default: "" },
       json: { type: "boolean", default: false },
       chart: { type: "string" },
@@ -46,6 +50,7 @@ export function readOptions(argv: readonly string[]): BenchOptions | "help" {
     rows: wholeNumber("--rows", values.rows, 1_000),
     shape,
     rounds: wholeNumber("--rounds", values.rounds, 1),
+    minutes: wholeNumber("--minutes", values.minutes, 1),
     only: only.split(",").filter(Boolean),
     json: values.json,
     chart: values.chart ?? null,
