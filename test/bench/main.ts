@@ -15,7 +15,7 @@ import { RETRIEVAL } from "./cases/retrieval.ts";
 import { SCALE } from "./cases/scale.ts";
 import { WRITERS } from "./cases/writers.ts";
 import { type BenchOptions, readOptions, USAGE } from "./options.ts";
-import { summarise } from "./result.ts";
+import { type Result, summarise } from "./result.ts";
 import { drawChart } from "./chart.ts";
 import { BenchServer } from "./server.ts";
 import { formatTable } from "./table.ts";
@@ -41,15 +41,16 @@ async function main(argv: readonly string[]): Promise<number> {
   const results = summarise(samples);
   if (options.json) for (const result of results) process.stdout.write(`${JSON.stringify(result)}\n`);
   else process.stdout.write(formatTable(results));
-  if (options.chart !== null) await writeFile(options.chart, drawChart(results, about(options)));
+  if (options.chart !== null) await writeFile(options.chart, drawChart(results, about(options, results)));
   for (const [name, problem] of failed) process.stderr.write(`${name} failed: ${problem}\n`);
   return failed.size === 0 ? 0 : 1;
 }
 
 /** How it was measured, in a line. */
-function about({ rows, shape, rounds }: BenchOptions): string {
+function about({ rows, shape }: BenchOptions, results: readonly Result[]): string {
+  const rounds = Math.min(...results.map((result) => result.rounds));
   const machine = `${cpus().length} cores`;
-  const how = rounds === 1 ? "one round" : `medians of up to ${rounds} interleaved rounds`;
+  const how = rounds === 1 ? "one round" : `medians of ${rounds} interleaved rounds`;
   return `${rows.toLocaleString("en")} ${shape} rows, ${how} on ${machine}; Postgres 18 and the program under test share them`;
 }
 
