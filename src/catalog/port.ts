@@ -1,6 +1,6 @@
 /**
- * The catalog port: checkpoints and a cache of the journal. Its adapter is `postgres/`, which
- * tests also run on a simulated server (`test/simulation`).
+ * The catalog port: checkpoints and a cache of the journal. Its adapter is `postgres/`, which tests
+ * also run on a simulated server (`test/simulation`).
  *
  * Every write names the lease it is made under and fails with `E_STALE` if that lease was taken over (I6). Writes that
  * belong to a deletion take the deleting transaction (I4). `Tx` is the adapter's own handle and opaque here.

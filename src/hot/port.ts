@@ -1,6 +1,6 @@
 /**
- * The hot port: the source table, as the stages see it. Its adapter is `postgres/`, which
- * tests also run on a simulated server (`test/simulation`).
+ * The hot port: the source table, as the stages see it. Its adapter is `postgres/`, which tests also run
+ * on a simulated server (`test/simulation`).
  *
  * Rows travel as raw fields; no value is interpreted on the way. Methods that delete hand an open transaction to the
  * caller, so that the catalog's bookkeeping commits together with the rows (I4). `Tx` is the adapter's own handle and

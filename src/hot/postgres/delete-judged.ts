@@ -1,9 +1,9 @@
 /** The DELETEs of a prune: each chunk's rows are judged while the server deletes the next chunk's. */
 import { type RawRows, SpareBuffers } from "../../rows/copy-binary.ts";
+import { sortRows } from "../../rows/row-order.ts";
 import type { Transaction } from "../../postgres/database.ts";
 import type { PruneSteps, SealedRows, SourceTable } from "../port.ts";
 import { readAtMost } from "./copy-reader.ts";
-import { sortRows } from "../../rows/row-order.ts";
 import { sqlDelete } from "./sql-text.ts";
 
 /**
