@@ -4,6 +4,7 @@
  * encoder reads, so a row's bytes are copied exactly once on their way.
  */
 import { FirnlineError } from "../errors.ts";
+import { SpareBuffers } from "./spare-buffers.ts";
 
 /** The fields of one column in COPY layout, in row order. */
 export type RawColumn = Uint8Array;
@@ -18,30 +19,6 @@ export interface RawRows {
 const SHORT_FIELD_BYTES = 40;
 const BUFFER_BYTES_MIN = 4096;
 const NO_BYTES = new Uint8Array();
-/** Of each column: two row groups of chunks, and those that are small come by themselves. */
-const SPARES_MAX = 32;
-
-/** Buffers of columns that are not needed any more, to be filled again: to allocate costs as much as to fill. */
-export class SpareBuffers {
-  readonly #ofColumn: Uint8Array[][];
-
-  constructor(columnCount: number) {
-    this.#ofColumn = Array.from({ length: columnCount }, () => []);
-  }
-
-  /** The rows must have come from a `RawColumns`, and are nobody's from here on. */
-  give(rows: RawRows): void {
-    for (const [column, bytes] of rows.columns.entries()) {
-      const spare = this.#ofColumn[column];
-      if (spare !== undefined && spare.length < SPARES_MAX) spare.push(new Uint8Array(bytes.buffer));
-    }
-  }
-
-  take(column: number, bytesExpected: number): Uint8Array {
-    const spare = this.#ofColumn[column]?.pop();
-    return spare !== undefined && spare.length >= bytesExpected ? spare : new Uint8Array(bytesExpected);
-  }
-}
 
 /** A growing buffer for each column. `take` hands the bytes over and starts anew. */
 export class RawColumns {
@@ -53,7 +30,7 @@ export class RawColumns {
   /** What each column's next buffer should hold. It is made when a field comes: the last chunk has no next one. */
   readonly #expected: number[];
 
-  constructor(columnCount: number, spare = new SpareBuffers(columnCount)) {
+  constructor(columnCount: number, spare = new SpareBuffers()) {
     this.#spare = spare;
     this.#buffers = Array.from({ length: columnCount }, () => NO_BYTES);
     this.#lengths = Array.from({ length: columnCount }, () => 0);
@@ -95,10 +72,8 @@ export class RawColumns {
 
   #grow(column: number, bytes: number): Uint8Array {
     const buffer = this.#buffers[column] as Uint8Array;
-    const grown =
-      buffer === NO_BYTES
-        ? this.#spare.take(column, Math.max(this.#expected[column] as number, bytes))
-        : new Uint8Array(Math.max(buffer.length * 2, bytes));
+    const wanted = buffer === NO_BYTES ? (this.#expected[column] as number) : buffer.length * 2;
+    const grown = this.#spare.take(column, bytes) ?? new Uint8Array(Math.max(wanted, bytes));
     grown.set(buffer.subarray(0, this.#lengths[column]));
     this.#buffers[column] = grown;
     return grown;

@@ -1,5 +1,6 @@
 /** COPY streams of the source table, cut into chunks of raw rows. */
-import { RawColumns, type RawRows, type SpareBuffers } from "../../rows/copy-binary.ts";
+import { RawColumns, type RawRows } from "../../rows/copy-binary.ts";
+import type { SpareBuffers } from "../../rows/spare-buffers.ts";
 import { CopyBinaryDecoder } from "../../rows/copy-decoder.ts";
 import type { Transaction } from "../../postgres/database.ts";
 import type { ChunkLimits } from "../port.ts";

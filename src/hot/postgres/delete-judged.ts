@@ -1,6 +1,7 @@
 /** The DELETEs of a prune: each chunk's rows are judged while the server deletes the next chunk's. */
-import { type RawRows, SpareBuffers } from "../../rows/copy-binary.ts";
+import type { RawRows } from "../../rows/copy-binary.ts";
 import { sortRows } from "../../rows/row-order.ts";
+import type { SpareBuffers } from "../../rows/spare-buffers.ts";
 import type { Transaction } from "../../postgres/database.ts";
 import type { PruneSteps, SealedRows, SourceTable } from "../port.ts";
 import { readAtMost } from "./copy-reader.ts";
@@ -15,9 +16,9 @@ export async function deleteJudged(
   source: SourceTable,
   { leaf, predicate, chunks }: SealedRows,
   judge: PruneSteps<Transaction>["judge"],
+  spare: SpareBuffers,
 ): Promise<boolean> {
   const columnCount = source.columns.length;
-  const spare = new SpareBuffers(columnCount);
   let last: { readonly index: number; readonly rows: RawRows } | null = null;
   for (const [index, chunk] of chunks.entries()) {
     // The statement is on its way before the digests of the last chunk are taken.
@@ -34,10 +35,12 @@ export async function deleteJudged(
     if (judged.status === "rejected") throw judged.reason;
     if (deleted.status === "rejected") throw deleted.reason;
     if (!judged.value || deleted.value === null) return false;
-    if (last !== null) spare.give(last.rows);
+    if (last !== null) spare.give(last.rows.columns);
     last = { index, rows: deleted.value };
   }
-  return await isProven(source, last, judge);
+  const judged = await isProven(source, last, judge);
+  if (last !== null) spare.give(last.rows.columns);
+  return judged;
 }
 
 async function isProven(

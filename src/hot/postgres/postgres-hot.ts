@@ -1,9 +1,10 @@
 /** The hot port on PostgreSQL 15 to 18. */
 import { FirnlineError } from "../../errors.ts";
 import type { Column } from "../../rows/column.ts";
-import { type RawRows, SpareBuffers } from "../../rows/copy-binary.ts";
+import type { RawRows } from "../../rows/copy-binary.ts";
 import type { DayUtc, EpochMs } from "../../rows/day.ts";
 import { firstBound } from "../../rows/row-order.ts";
+import { SpareBuffers } from "../../rows/spare-buffers.ts";
 import type { NewSha256 } from "../../segment/digest.ts";
 import type { SourceIdentity } from "../../segment/journal.ts";
 import type { Database, Transaction } from "../../postgres/database.ts";
@@ -53,6 +54,8 @@ export class PostgresHot implements Hot<Transaction> {
   readonly #newHash: NewSha256;
   readonly #request: SourceRequest;
   readonly #listDetaching: ListDetaching;
+  /** From one partition, and one transaction, to the next. */
+  readonly #spare = new SpareBuffers();
 
   constructor(options: {
     database: Database;
@@ -123,7 +126,7 @@ export class PostgresHot implements Hot<Transaction> {
       return await consume({
         range,
         fingerprint: await readFingerprint(tx, this.#newHash, partition.leaf.oid),
-        chunks: exportChunks(tx, source, sql, limits),
+        chunks: exportChunks(tx, source, sql, limits, this.#spare),
       });
     });
   }
@@ -136,7 +139,7 @@ export class PostgresHot implements Hot<Transaction> {
         await requireDefinition(tx, this.#newHash, leaf, fingerprint);
         await this.#noSideEffects(tx, source, leaf);
         if ((await steps.before(tx)) === "done") return "done";
-        if (!(await deleteJudged(tx, source, rows, steps.judge))) throw new Refused();
+        if (!(await deleteJudged(tx, source, rows, steps.judge, this.#spare))) throw new Refused();
         // A definition that changed while rows were read would have changed what their bytes mean (hazard 13).
         await requireDefinition(tx, this.#newHash, leaf, fingerprint);
         // The lock keeps constraints and triggers out, but not a publication of all tables.
@@ -282,9 +285,9 @@ async function* exportChunks(
   source: SourceTable,
   sql: string,
   limits: ChunkLimits,
+  spare: SpareBuffers,
 ): AsyncGenerator<ExportedChunk, void, undefined> {
-  const spare = new SpareBuffers(source.columns.length);
   for await (const rows of readChunks(tx, sql, source.columns.length, limits, "export", spare)) {
-    yield { first: firstBound(source, rows), rows, release: () => spare.give(rows) };
+    yield { first: firstBound(source, rows), rows, release: () => spare.give(rows.columns) };
   }
 }
