@@ -96,7 +96,7 @@ export interface Leftovers {
 
 export interface Inventory {
   readonly partitions: readonly HotPartition[];
-  /** Mean bytes of a row in the table, indexes and TOAST included; 0 for an empty table. */
+  /** Mean bytes of a row in the table, indexes and TOAST included; 0 where no row was counted. */
   readonly rowBytes: number;
 }
 

@@ -14,7 +14,7 @@ import { quoteTable } from "../../postgres/quote.ts";
 import type { DropOutcome, DropSteps, LeafCount, LeafDrop, SealedLeaf } from "../leaf-drop.ts";
 import type { Leaf, SourceTable } from "../port.ts";
 import { readCut } from "./copy-reader.ts";
-import { dayExpression, dayRange, timeLimitsOf } from "./days.ts";
+import { dayGroups, dayRange, timeLimitsOf } from "./days.ts";
 import { lockTable, requireDefinition } from "./definition.ts";
 import { detachLeaf, explained, requireNonePending, requireUnreferenced } from "./detach.ts";
 import { only, ruleExpression, sqlExport, sqlWhere, timeBound } from "./sql-text.ts";
@@ -128,12 +128,14 @@ async function countPartitions(tx: Transaction, source: SourceTable, leaf: Leaf)
   await lockTable(tx, table, "ACCESS SHARE");
   const { from, to } = await timeLimitsOf(tx, source, { from: dayStart(DAY_MIN), to: dayEnd(DAY_MAX) });
   const inside = sqlWhere(source, { from: timeBound(from), to: timeBound(to) }, null);
-  const day = await dayExpression(tx, source, table, inside);
+  const days = await dayGroups(tx, source, table, inside);
   await scanSequentially(tx);
   const { rows } = await tx.query(
-    `SELECT CASE WHEN ${inside} THEN ${day} END AS day, CASE WHEN ${inside} THEN ${ruleExpression(source)} END AS rule,
-            count(*)::text AS rows
-     FROM ${table} GROUP BY 1, 2 ORDER BY 1, 2`,
+    `SELECT ${days.dayOf("bin")} AS day, rule, rows FROM (
+       SELECT CASE WHEN ${inside} THEN ${days.group} END AS bin,
+              CASE WHEN ${inside} THEN ${ruleExpression(source)} END AS rule, count(*)::text AS rows
+       FROM ${table} GROUP BY 1, 2) counted
+     ORDER BY 1, 2`,
     [],
     "count",
   );

@@ -3,7 +3,7 @@ import { DAY_MAX, DAY_MIN, type DayUtc, dayEnd, dayStart, type EpochMicros } fro
 import type { Transaction } from "../../postgres/database.ts";
 import { quoteLiteral } from "../../postgres/quote.ts";
 import type { Census, Inventory, Leaf, SourceTable } from "../port.ts";
-import { dayExpression, timeLimitsOf } from "./days.ts";
+import { dayGroups, timeLimitsOf } from "./days.ts";
 import { ruleExpression, sqlWhere, timeBound, timeIdentifier } from "./sql-text.ts";
 
 /** Rows of each partition up to and including `lastDay`. The caller has locked `table`, which `rowsOf` wrote. */
@@ -13,21 +13,23 @@ export async function readInventory(
   table: string,
   lastDay: DayUtc,
 ): Promise<Inventory> {
-  const time = timeIdentifier(source);
   const leaves = new Map(source.leaves.map((leaf) => [leaf.oid, leaf]));
   const { from, to } = await timeLimitsOf(tx, source, { from: dayStart(DAY_MIN), to: dayEnd(lastDay) });
   const range = sqlWhere(source, { from: timeBound(from), to: timeBound(to) }, null);
+  const days = await dayGroups(tx, source, table, range);
+  // Of a table that is one, the leaf is known: an index alone may tell the rest.
+  const leaf = source.isPartitioned ? "tableoid" : `${source.table.oid}::oid`;
   const { rows } = await tx.query(
-    `SELECT tableoid::text AS leaf, ${await dayExpression(tx, source, table, range)} AS day,
-            ${ruleExpression(source)} AS rule, count(*) AS rows
-     FROM ${table} WHERE ${range} GROUP BY 1, 2, 3 ORDER BY 2, 3, 1`,
+    `SELECT leaf::text, ${days.dayOf("bin")} AS day, rule, rows FROM (
+       SELECT ${leaf} AS leaf, ${days.group} AS bin, ${ruleExpression(source)} AS rule, count(*) AS rows
+       FROM ${table} WHERE ${range} GROUP BY 1, 2, 3) counted
+     ORDER BY day, rule, counted.leaf`,
     [],
     "inventory",
   );
   const size = await tx.query(
     `SELECT coalesce(sum(pg_total_relation_size(oid)), 0)::text AS bytes,
-            greatest(sum(greatest(reltuples, 0)), 1)::bigint::text AS estimate,
-            (SELECT count(*) FROM (SELECT FROM ${table} ORDER BY ${time} LIMIT 1) one)::text AS any
+            greatest(sum(greatest(reltuples, 0)), 1)::bigint::text AS estimate
      FROM pg_class WHERE oid = ANY ($1::oid[])`,
     [source.leaves.map(({ oid }) => oid)],
     "table size",
@@ -45,7 +47,7 @@ export async function readInventory(
         day: Number(row["day"]) as DayUtc,
         rows: BigInt(row["rows"]),
       })),
-    rowBytes: size.rows[0]?.["any"] === "0" ? 0 : Math.round(Number(size.rows[0]?.["bytes"]) / total),
+    rowBytes: counted === 0 ? 0 : Math.round(Number(size.rows[0]?.["bytes"]) / total),
   };
 }
 

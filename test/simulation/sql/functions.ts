@@ -64,6 +64,7 @@ const TYPES: Readonly<Record<string, string>> = {
   to_timestamp: "timestamptz",
   isfinite: "bool",
   epoch: "numeric",
+  date_bin: "timestamptz",
   nextval: "bigint",
   gen_random_uuid: "uuid",
   to_regclass: "regclass",
@@ -116,6 +117,12 @@ export function callFunction(
       return first !== INFINITY && first !== -INFINITY;
     case "epoch":
       return Number(first) / 1_000_000;
+    case "date_bin": {
+      const [span, at, origin] = [convert(first, "unknown", "interval"), second, args[2]] as bigint[];
+      const since = (at as bigint) - (origin as bigint);
+      if (since < 0n) throw new SqlError("22008", "the simulation knows no bins before the origin");
+      return (origin as bigint) + since - (since % (span as bigint));
+    }
     case "nextval":
       return host.nextval(String(first));
     case "repeat":

@@ -51,7 +51,12 @@ const floorDay = (micros: bigint): bigint => {
   return micros % MICROS_A_DAY < 0n ? day - 1n : day;
 };
 
-const SPANS: Readonly<Record<string, bigint>> = { microsecond: 1n, millisecond: 1000n, minutes: 60_000_000n };
+const SPANS: Readonly<Record<string, bigint>> = {
+  microsecond: 1n,
+  millisecond: 1000n,
+  minutes: 60_000_000n,
+  day: MICROS_A_DAY,
+};
 
 function parseSpan(text: string): bigint {
   const [count = "", unit = ""] = text.split(" ");
