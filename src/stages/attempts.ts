@@ -39,8 +39,7 @@ export interface Failures {
   readonly putOff: PutOff[] | null;
 }
 
-/** Waits for its turn, then does the work. */
-export type Pass = <T>(work: () => Promise<T>) => Promise<T>;
+export type StageGate = Pick<Gate, "pass" | "passAlone">;
 
 export class Attempts<Tx> {
   /** The run's, with a signal that also ends when it cannot go on. */
@@ -58,19 +57,23 @@ export class Attempts<Tx> {
   }
 
   /** A gate that is shut when the run has to stop. */
-  newGate(): Pass {
-    const gate = new Gate();
-    return async (work) =>
-      await gate.pass(async () => {
-        checkpoint(this.context.signal);
-        try {
-          return await work();
-        } catch (error) {
-          // At once: the next one is at the gate.
-          if (!isOfOnePartition(error)) this.#end(error);
-          throw error;
-        }
-      });
+  newGate(width = 1): StageGate {
+    const gate = new Gate(width);
+    return {
+      pass: async (work) => await gate.pass(async () => await this.#unlessOver(work)),
+      passAlone: async (work) => await gate.passAlone(async () => await this.#unlessOver(work)),
+    };
+  }
+
+  async #unlessOver<T>(work: () => Promise<T>): Promise<T> {
+    checkpoint(this.context.signal);
+    try {
+      return await work();
+    } catch (error) {
+      // At once: the next one is at the gate.
+      if (!isOfOnePartition(error)) this.#end(error);
+      throw error;
+    }
   }
 
   /** Never rejects. */

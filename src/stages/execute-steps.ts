@@ -6,14 +6,14 @@ import type { SegmentRecord } from "../catalog/port.ts";
 import type { FirnlineError } from "../errors.ts";
 import type { Held, Step } from "../plan/step.ts";
 import { type LeafName, partitionId, type PartitionKey } from "../segment/partition-key.ts";
-import { Attempts, type Pass, type PutOff } from "./attempts.ts";
+import { Attempts, type PutOff, type StageGate } from "./attempts.ts";
 import { requireLeaf, type StageContext } from "./context.ts";
 import { dropLeaf } from "./drop-leaf.ts";
 import { abandonSegment, coolDown, executeCopying } from "./execute-cooling.ts";
 import { executeKeeping } from "./execute-keeping.ts";
 import { exportPartition } from "./export.ts";
 import { Gate, Overlap } from "./overlap.ts";
-import { type Drift, pruneSegment } from "./prune.ts";
+import { type Drift, pruneLanes, pruneSegment } from "./prune.ts";
 import { reconcileSegment } from "./reconcile.ts";
 import { type Replaced, replacePartition, settleDrift } from "./replace.ts";
 import { sealSegment } from "./seal.ts";
@@ -78,7 +78,12 @@ export async function executeSteps<Tx>(
   const attempts = new Attempts(run, tally);
   const { context } = attempts;
   const overlap = new Overlap(concurrencyOf(context, steps));
-  const gates: Gates = { export: attempts.newGate(), seal: attempts.newGate(), prune: attempts.newGate() };
+  const gates: Gates = {
+    export: attempts.newGate(),
+    seal: attempts.newGate(),
+    prune: attempts.newGate(pruneLanes(context)),
+    lanes: new Gate(pruneLanes(context)),
+  };
   const leafByLeaf = new Gate();
   const drifted = new Map<string, Drifted>();
   const drops = leavesToDrop(steps);
@@ -97,7 +102,8 @@ export async function executeSteps<Tx>(
     await Promise.all(others);
     if (attempts.hasFailedIn(leaf)) return;
     await attempts.make(step, async () => {
-      if (await gates.prune(async () => await executeDrop(context, leaf, steps, tally))) hasReplaced = true;
+      if (await gates.prune.passAlone(async () => await executeDrop(context, leaf, steps, tally)))
+        hasReplaced = true;
       // What had drifted there went with it, or was reported.
       for (const [id, { partition }] of drifted) if (partition.leaf?.oid === leaf.oid) drifted.delete(id);
     });
@@ -133,11 +139,13 @@ export async function executeSteps<Tx>(
   return drifted.size > 0 || hasReplaced;
 }
 
-/** One of each stage at a time; see `overlap.ts`. */
+/** See `overlap.ts`. */
 interface Gates {
-  readonly export: Pass;
-  readonly seal: Pass;
-  readonly prune: Pass;
+  readonly export: StageGate;
+  readonly seal: StageGate;
+  readonly prune: StageGate;
+  /** Of the deleting transactions. */
+  readonly lanes: Gate;
 }
 
 /**
@@ -232,7 +240,7 @@ async function executeStep<Tx>(
   if (isWhole && step.segment === null && !wants("export")) return [];
   const segments =
     step.segment === null
-      ? await gates.export(
+      ? await gates.export.pass(
           async () => await exportPartition(context, { ...partition, leaf: requireLeaf(source, step.leaf) }),
         )
       : [await takeUp(context, step.segment, wants("reconcile"))];
@@ -240,11 +248,11 @@ async function executeStep<Tx>(
   const found: Drift[] = [];
   for (const exported of segments) {
     const segment = wants("seal")
-      ? await gates.seal(async () => await sealSegment(context, exported))
+      ? await gates.seal.pass(async () => await sealSegment(context, exported))
       : exported;
-    await gates.prune(async () => {
+    await gates.prune.pass(async () => {
       if (wants("prune") && segment.rowsUnpruned > segment.rowsQuarantined) {
-        const { rows, drift } = await pruneSegment(context, segment);
+        const { rows, drift } = await pruneSegment(context, segment, gates.lanes);
         tally.pruned += rows;
         found.push(...drift);
       }

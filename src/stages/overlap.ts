@@ -1,19 +1,47 @@
 /**
- * Stages of several partitions at once: while one partition's rows are exported, the segment before it is sealed and the one
- * before that is pruned. Each stage has one partition at a time, in the order of the plan, and a partition goes through its
- * stages one after the other, so that the protocol's order within a segment stays what it is.
+ * Stages of several partitions at once: while one partition's rows are exported, the segment before it is sealed and those
+ * before that are pruned. Partitions come to a stage in the order of the plan, and each goes through its stages one after
+ * the other, so that the protocol's order within a segment stays what it is.
  */
 
-/** Lets one piece of work in at a time, in the order in which they came. */
+/** Lets so many pieces of work in at a time, in the order in which they came. */
 export class Gate {
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #width: number;
+  readonly #waiting: { readonly needs: number; readonly enter: () => void }[] = [];
+  #inside = 0;
 
-  readonly pass = async <T>(work: () => Promise<T>): Promise<T> => {
-    const result = this.#last.then(work);
-    // The next one comes in whatever became of this one.
-    this.#last = result.catch(() => {});
-    return await result;
-  };
+  constructor(width = 1) {
+    this.#width = width;
+  }
+
+  readonly pass = async <T>(work: () => Promise<T>): Promise<T> => await this.#pass(1, work);
+
+  /** Waits until nobody is inside, and keeps the others out. */
+  readonly passAlone = async <T>(work: () => Promise<T>): Promise<T> => await this.#pass(this.#width, work);
+
+  async #pass<T>(needs: number, work: () => Promise<T>): Promise<T> {
+    await new Promise<void>((enter) => {
+      this.#waiting.push({ needs, enter });
+      this.#letIn();
+    });
+    try {
+      return await work();
+    } finally {
+      // The next one comes in whatever became of this one.
+      this.#inside -= needs;
+      this.#letIn();
+    }
+  }
+
+  #letIn(): void {
+    for (let next = this.#waiting[0]; next !== undefined; next = this.#waiting[0]) {
+      // Whoever came later does not overtake: one that must be alone would wait for ever.
+      if (this.#inside + next.needs > this.#width) return;
+      this.#inside += next.needs;
+      this.#waiting.shift();
+      next.enter();
+    }
+  }
 }
 
 /** A bounded number of pieces of work, begun in order. */

@@ -18,9 +18,11 @@ import type { Manifest, ManifestChunk } from "../segment/manifest.ts";
 import { type PruneVerdict, pruneVerdict } from "../segment/prune-guard.ts";
 import { objectLocator } from "../archive/locators.ts";
 import { checkpoint, timestamp } from "../environment.ts";
+import { ChunkBatches } from "./chunk-batches.ts";
 import { findLeaf, type StageContext } from "./context.ts";
 import { differs, hashObject } from "../archive/read-object.ts";
 import { protectSegment, requireLock } from "./lock.ts";
+import { Gate } from "./overlap.ts";
 import { withRetries } from "./retry.ts";
 
 export interface Drift {
@@ -44,9 +46,21 @@ const LATE_ROWS_MAX = 1_000;
 /** More than any chunk may have (64 MiB and its last row); one that grew past it is drift anyway (I10). */
 const CHUNK_BYTES_MAX = 80 * 1024 * 1024;
 
+/**
+ * Deleting transactions at once: one backend deletes and commits by turns, so that what is behind the deletes of one (a look
+ * at the object, the chunks' states, the COMMIT) is beside those of another.
+ */
+const LANES_MAX = 2;
+
+/** How many segments may be pruned, and how many deleting transactions there may be, at once. */
+export const pruneLanes = ({ limits }: Pick<StageContext<unknown>, "limits">): number =>
+  Math.min(LANES_MAX, limits.concurrency);
+
+/** `lanes` is shared by all that prune at the same time. */
 export async function pruneSegment<Tx>(
   context: StageContext<Tx>,
   record: SegmentRecord,
+  lanes = new Gate(pruneLanes(context)),
 ): Promise<PruneResult> {
   const { catalog, failpoint, hot, journal, policy, source } = context;
   const { pipeline } = policy;
@@ -65,7 +79,7 @@ export async function pruneSegment<Tx>(
   await protectSegment(context, record);
   const result = await journal.whileGrowing(
     growthKey({ type: "pruned", segment: record.segment }),
-    async () => await pruneChunks(context, { record, leaf, manifest }, todo),
+    async () => await pruneChunks(context, { record, leaf, manifest }, todo, lanes),
   );
   await journal.publish();
   failpoint("prune.published");
@@ -82,36 +96,45 @@ async function pruneChunks<Tx>(
   context: StageContext<Tx>,
   sealed: Sealed,
   todo: readonly number[],
+  lanes: Gate,
 ): Promise<PruneResult> {
   const { clock, failpoint, limits, report, signal } = context;
   const { record, manifest } = sealed;
+  const batches = new ChunkBatches(todo, limits);
   const drift: Drift[] = [];
   let rows = 0n;
-  let size = 1;
-  let at = 0;
-  while (at < todo.length) {
+  let hasFailed = false;
+
+  const pruneNext = async (): Promise<boolean> => {
     checkpoint(signal);
-    const batch = todo.slice(at, at + size);
+    const batch = hasFailed ? null : batches.next();
+    if (batch === null) return false;
     const startedMs = clock.monotonicMs();
     const { outcome, refusal } = await pruneBatch(context, sealed, batch);
     if (outcome === "refused") {
       // Nothing was deleted. Alone, a chunk shows whether it is the one that drifted; the others still go.
-      if (batch.length > 1) size = 1;
-      else {
-        drift.push(driftOf(record, batch[0] as number, refusal));
-        at += 1;
-      }
-      continue;
+      if (batch.length > 1) batches.refused(batch);
+      else drift.push(driftOf(record, batch[0] as number, refusal));
+      return true;
     }
     failpoint("prune.committed");
     rows += batch.reduce((sum, chunk) => sum + BigInt(manifest.chunks[chunk]?.rows ?? 0), 0n);
-    at += batch.length;
     report({ stage: "prune", subject: record.segment, rows, bytes: 0n });
-    // Batches grow while they are quick and shrink at once when they are not, so that writers barely notice.
-    const tookMs = clock.monotonicMs() - startedMs;
-    if (tookMs < limits.pruneTargetMs / 2) size = Math.min(size * 2, limits.pruneChunksMax);
-    else if (tookMs > limits.pruneTargetMs) size = Math.max(1, Math.floor(size / 2));
-  }
+    batches.pruned(clock.monotonicMs() - startedMs);
+    return true;
+  };
+  const lane = async (): Promise<void> => {
+    try {
+      while (await lanes.pass(pruneNext)) {}
+    } catch (error) {
+      hasFailed = true;
+      throw error;
+    }
+  };
+  // A transaction that is under way when the other lane fails is waited for: its rows may go.
+  const ended = await Promise.allSettled(Array.from({ length: pruneLanes(context) }, lane));
+  for (const one of ended) if (one.status === "rejected") throw one.reason;
+  drift.sort((one, other) => Number(one.chunk) - Number(other.chunk));
   return { rows, drift };
 }
 

@@ -232,14 +232,18 @@ export class Scenario implements AsyncDisposable {
     return Number(row?.["rows"]);
   }
 
-  /** Whether a session of this database waits for a lock. Asked apart: a transaction would see the first answer for ever. */
   async isSomebodyBlocked(): Promise<boolean> {
+    return (await this.sessionsBlocked()) > 0;
+  }
+
+  /** Sessions of this database that wait for a lock. Asked apart: a transaction would see the first answer for ever. */
+  async sessionsBlocked(): Promise<number> {
     const { rows } = await runAlone(
       this.url,
       `SELECT FROM pg_stat_activity
        WHERE datname = current_database() AND cardinality(pg_blocking_pids(pid)) > 0`,
     );
-    return rows.length > 0;
+    return rows.length;
   }
 
   /** Inserts what the SELECT or VALUES gives into the table and into the truth. */

@@ -43,6 +43,39 @@ describe("a gate", () => {
     expect(said.slice(3)).toEqual(["b ends", "c begins", "c ends"]);
   });
 
+  it("lets in as many as it is wide, and the next one when one of them has left", async () => {
+    const said: string[] = [];
+    const pieces = piecesOf(["a", "b", "c"], said);
+    const gate = new Gate(2);
+    const passed = [...pieces.values()].map(async ({ work }) => await gate.pass(work));
+    await settled();
+    expect(said).toEqual(["a begins", "b begins"]);
+    pieces.get("b")?.end();
+    await settled();
+    expect(said).toEqual(["a begins", "b begins", "b ends", "c begins"]);
+    for (const { end } of pieces.values()) end();
+    await Promise.all(passed);
+  });
+
+  it("lets one be alone, and nobody in before it who came later", async () => {
+    const said: string[] = [];
+    const pieces = piecesOf(["a", "alone", "c", "d"], said);
+    const gate = new Gate(2);
+    const passed = [...pieces].map(async ([name, { work }]) =>
+      name === "alone" ? await gate.passAlone(work) : await gate.pass(work),
+    );
+    await settled();
+    expect(said).toEqual(["a begins"]);
+    pieces.get("a")?.end();
+    await settled();
+    expect(said.slice(2)).toEqual(["alone begins"]);
+    pieces.get("alone")?.end();
+    await settled();
+    expect(said.slice(4)).toEqual(["c begins", "d begins"]);
+    for (const { end } of pieces.values()) end();
+    await Promise.all(passed);
+  });
+
   it("is open to the next one after a failure, which the one who failed hears of", async () => {
     const gate = new Gate();
     const failing = gate.pass(async () => await Promise.reject(new Error("broken")));
