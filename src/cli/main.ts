@@ -2,6 +2,7 @@
 /** The command line: reads arguments, runs one command, prints errors in one form and sets the exit code. */
 import { readSettings } from "../config.ts";
 import { FirnlineError } from "../errors.ts";
+import { collectLessOften } from "../garbage.ts";
 import { nearest } from "../policy/findings.ts";
 import { shown } from "../policy/readers/reading.ts";
 import { VERSION } from "../wiring.ts";
@@ -160,6 +161,7 @@ async function finish(code: ExitCode): Promise<void> {
   process.exitCode = failure !== undefined && code === EXIT.done ? EXIT.failed : code;
 }
 
+collectLessOften();
 process.on("uncaughtException", (error) => {
   report(error);
   process.exit(EXIT.failed);

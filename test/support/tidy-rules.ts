@@ -43,6 +43,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   [ARCHIVED]: ["errors.ts", ...GROUND, ...ROOMS],
   ...Object.fromEntries(FLOW.map((room) => [room, ["errors.ts", ...GIVEN, ...GROUND, ...ROOMS, ARCHIVED]])),
   [REPAIR]: ["errors.ts", ...GIVEN, ...GROUND, ...ROOMS, ARCHIVED, "stages"],
+  "garbage.ts": [],
   "this-process.ts": ["catalog"],
   "config.ts": ["errors.ts", "failpoint.ts", "environment.ts", ...GROUND],
   "price-file.ts": ["errors.ts", ...GROUND],
@@ -52,7 +53,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "pipeline.ts": [...BELOW_WIRING, "wiring.ts", "doctor.ts", "this-process.ts", "pipeline-options.ts"],
   "index.ts": [...BELOW_WIRING, "wiring.ts", "doctor.ts", "pipeline.ts", "pipeline-options.ts"],
   demo: [...BELOW_WIRING, "wiring.ts", "pipeline.ts", "pipeline-options.ts"],
-  cli: [...BELOW_WIRING, "wiring.ts", "doctor.ts", "pipeline.ts", "pipeline-options.ts", "demo"],
+  cli: [
+    ...BELOW_WIRING,
+    "garbage.ts",
+    "wiring.ts",
+    "doctor.ts",
+    "pipeline.ts",
+    "pipeline-options.ts",
+    "demo",
+  ],
 };
 
 /** The packages of the ground floor: zod describes the documents that a person or the archive hands us. */

@@ -1,6 +1,7 @@
 /** Firnline itself: its export alone, whole runs, retrievals, plans. */
 import { randomUUID } from "node:crypto";
 import { readSettings } from "../../../src/config.ts";
+import { collectLessOften } from "../../../src/garbage.ts";
 import { parsePolicy } from "../../../src/policy/policy.ts";
 import { Pipeline } from "../../../src/pipeline.ts";
 import { parseRange } from "../../../src/retrieve/request.ts";
@@ -32,6 +33,8 @@ export interface FirnlineJob {
       };
 }
 
+// As the command line does it.
+collectLessOften();
 await work<FirnlineJob>((job) => {
   const policy = parsePolicy(job.policy, "bench.yaml");
   const options = { policy, connectionString: job.url, settings: readSettings(process.env) };
