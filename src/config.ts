@@ -65,7 +65,7 @@ const NUMBERS = {
   FIRNLINE_COPY_SILENCE_SECONDS: { fallback: 300, min: 1, max: 86_400 },
   FIRNLINE_STATEMENT_SECONDS: { fallback: 3_600, min: 1, max: 86_400 },
   FIRNLINE_CONCURRENCY: { fallback: 3, min: 1, max: 3 },
-  FIRNLINE_CONNECTIONS: { fallback: 4, min: 2, max: 50 },
+  FIRNLINE_CONNECTIONS: { fallback: 6, min: 2, max: 50 },
   FIRNLINE_FILE_RESTORE_DELAY_MS: { fallback: 0, min: 0, max: 604_800_000 },
   FIRNLINE_S3_CONNECT_MS: { fallback: 10_000, min: 10, max: 600_000 },
   FIRNLINE_S3_ANSWER_MS: { fallback: 60_000, min: 10, max: 3_600_000 },
@@ -117,7 +117,7 @@ export function readSettings(environ: Environ): Settings {
       attemptsMax: number("FIRNLINE_ATTEMPTS"),
       detachWaitMs: number("FIRNLINE_DETACH_WAIT_MS"),
       leaseMs: number("FIRNLINE_LEASE_SECONDS") * 1_000,
-      // An export and a deleting transaction have one each, for as long as they take.
+      // Two exports, where one ends and the next begins, and two deleting transactions have one each for as long as they take.
       concurrency:
         number("FIRNLINE_CONNECTIONS") < OVERLAP_CONNECTIONS_MIN ? 1 : number("FIRNLINE_CONCURRENCY"),
     },

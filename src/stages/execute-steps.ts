@@ -12,6 +12,7 @@ import { dropLeaf } from "./drop-leaf.ts";
 import { abandonSegment, coolDown, executeCopying } from "./execute-cooling.ts";
 import { executeKeeping } from "./execute-keeping.ts";
 import { exportPartition } from "./export.ts";
+import { ExportGate, EXPORTS_MAX } from "./export-gate.ts";
 import { Gate, Overlap } from "./overlap.ts";
 import { type Drift, pruneLanes, pruneSegment } from "./prune.ts";
 import { reconcileSegment } from "./reconcile.ts";
@@ -79,7 +80,7 @@ export async function executeSteps<Tx>(
   const { context } = attempts;
   const overlap = new Overlap(concurrencyOf(context, steps));
   const gates: Gates = {
-    export: attempts.newGate(),
+    export: new ExportGate(attempts.newGate(EXPORTS_MAX)),
     seal: attempts.newGate(),
     prune: attempts.newGate(pruneLanes(context)),
     lanes: new Gate(pruneLanes(context)),
@@ -141,7 +142,7 @@ export async function executeSteps<Tx>(
 
 /** See `overlap.ts`. */
 interface Gates {
-  readonly export: StageGate;
+  readonly export: ExportGate;
   readonly seal: StageGate;
   readonly prune: StageGate;
   /** Of the deleting transactions. */
@@ -240,9 +241,10 @@ async function executeStep<Tx>(
   if (isWhole && step.segment === null && !wants("export")) return [];
   const segments =
     step.segment === null
-      ? await gates.export.pass(
-          async () => await exportPartition(context, { ...partition, leaf: requireLeaf(source, step.leaf) }),
-        )
+      ? await gates.export.pass(async (onReceived) => {
+          const leaf = requireLeaf(source, step.leaf);
+          return await exportPartition(context, { ...partition, leaf }, { onReceived });
+        })
       : [await takeUp(context, step.segment, wants("reconcile"))];
   if (wants("export")) tally.exported += segments.reduce((sum, { rows }) => sum + rows, 0n);
   const found: Drift[] = [];

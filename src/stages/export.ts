@@ -18,11 +18,17 @@ import { type ExportedRange, SegmentBuild } from "./segment-build.ts";
 /** 64 bits, so that ids differ even between clones that share a catalog sequence. */
 export const ID_BYTES = 8;
 
-/** With `replaces`, no rows are a result: what was archived is gone from the table. */
+export interface ExportOptions {
+  /** No rows are a result: what was archived is gone from the table. */
+  readonly replaces?: boolean;
+  /** Called when the last row has come; what is left is to encode and upload. */
+  readonly onReceived?: () => void;
+}
+
 export async function exportPartition<Tx>(
   context: StageContext<Tx>,
   partition: PartitionName,
-  replaces = false,
+  { replaces = false, onReceived }: ExportOptions = {},
 ): Promise<SegmentRecord[]> {
   const { hot, source, limits } = context;
   return await hot.exportPartition(
@@ -30,7 +36,7 @@ export async function exportPartition<Tx>(
     partition,
     limits.chunk,
     async ({ range, chunks, fingerprint }) => {
-      const queue = new RowGroupQueue(chunks, range.to, limits);
+      const queue = new RowGroupQueue(chunks, range.to, limits, onReceived);
       try {
         const segments: SegmentRecord[] = [];
         let from = range.from;

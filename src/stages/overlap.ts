@@ -19,17 +19,28 @@ export class Gate {
   /** Waits until nobody is inside, and keeps the others out. */
   readonly passAlone = async <T>(work: () => Promise<T>): Promise<T> => await this.#pass(this.#width, work);
 
-  async #pass<T>(needs: number, work: () => Promise<T>): Promise<T> {
+  /** Resolves to the way out, which may be taken more than once. */
+  async enter(needs = 1): Promise<() => void> {
     await new Promise<void>((enter) => {
       this.#waiting.push({ needs, enter });
       this.#letIn();
     });
+    let isInside = true;
+    return () => {
+      if (!isInside) return;
+      isInside = false;
+      this.#inside -= needs;
+      this.#letIn();
+    };
+  }
+
+  async #pass<T>(needs: number, work: () => Promise<T>): Promise<T> {
+    const leave = await this.enter(needs);
     try {
       return await work();
     } finally {
       // The next one comes in whatever became of this one.
-      this.#inside -= needs;
-      this.#letIn();
+      leave();
     }
   }
 

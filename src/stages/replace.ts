@@ -83,7 +83,7 @@ export async function exportAnew<Tx>(
   // Rows of a rule that is not in the policy any more belong to other rules now, which export them by themselves.
   const isRuleKnown = source.rules.some(({ name }) => name === partition.rule);
   const segments = isRuleKnown
-    ? await exportPartition(context, { leaf, rule: partition.rule, day: partition.day }, true)
+    ? await exportPartition(context, { leaf, rule: partition.rule, day: partition.day }, { replaces: true })
     : [];
   if (segments.length === 0) {
     const reason = isRuleKnown ? "none of their rows is in the table any more" : "their rule is gone";

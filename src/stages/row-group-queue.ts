@@ -20,14 +20,22 @@ export class RowGroupQueue {
   readonly #chunks: AsyncIterator<ExportedChunk>;
   readonly #end: Bound;
   readonly #limits: RowGroupLimits;
+  readonly #onReceived: () => void;
   /** The first chunk that is in no group yet: a chunk ends where the next one begins. */
   #following: Promise<IteratorResult<ExportedChunk>> | null = null;
   #group: Promise<GatheredChunk[] | null> | null = null;
 
-  constructor(chunks: AsyncIterable<ExportedChunk>, end: Bound, limits: RowGroupLimits) {
+  /** `onReceived` is called once the last chunk has come. */
+  constructor(
+    chunks: AsyncIterable<ExportedChunk>,
+    end: Bound,
+    limits: RowGroupLimits,
+    onReceived: () => void = () => {},
+  ) {
     this.#chunks = chunks[Symbol.asyncIterator]();
     this.#end = end;
     this.#limits = limits;
+    this.#onReceived = onReceived;
   }
 
   /** Begins to gather the next group, and gives it without taking it; null at the end. */
@@ -77,6 +85,8 @@ export class RowGroupQueue {
   async #peekChunk(): Promise<ExportedChunk | null> {
     this.#following ??= this.#chunks.next();
     const result = await this.#following;
-    return result.done === true ? null : result.value;
+    if (result.done !== true) return result.value;
+    this.#onReceived();
+    return null;
   }
 }

@@ -3,6 +3,7 @@ import { expect, test, vi } from "vitest";
 import { auditRows } from "../support/audit-rows.ts";
 import { expectNothingLost, expectSettled } from "../support/oracle.ts";
 import { moved, Scenario } from "../support/scenario.ts";
+import { AT, CatalogScene, PIPELINE } from "./catalog-scene.ts";
 import { connect } from "./connect.ts";
 
 /** Ten chunks in one segment. */
@@ -84,4 +85,29 @@ test("when one fails, what the other has deleted is journaled, and the next run 
   expect(moved(await scenario.run({ environ }))).toMatchObject({ exported: 0, pruned: CHUNK_ROWS });
   await expectNothingLost(scenario);
   await expectSettled(scenario);
+});
+
+test("of two that prune a segment's last chunks at once, the second settles it", async () => {
+  await using scene = await CatalogScene.create();
+  const lease = await scene.lease();
+  const segment = await scene.pruning(lease, [10, 20]);
+  const [pruned, mayCommit] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const first = scene.transaction(async (tx) => {
+    await scene.catalog.lockChunks(tx, lease, segment, [0]);
+    await scene.catalog.chunksPruned(tx, lease, segment, [0], 10n, AT);
+    pruned.resolve();
+    await mayCommit.promise;
+  });
+  await pruned.promise;
+  const second = scene.prune(lease, segment, [1], 20n);
+  const blocked =
+    "SELECT FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0 AND datname = current_database()";
+  await vi.waitUntil(async () => (await scene.database.query(blocked)).rowCount === 1, { timeout: 60_000 });
+  mayCommit.resolve();
+  await Promise.all([first, second]);
+  const { state, rowsUnpruned } = await scene.catalog.segment(PIPELINE, segment);
+  expect({ state, rowsUnpruned }).toEqual({ state: "warm", rowsUnpruned: 0n });
+  expect((await scene.catalog.pending(PIPELINE)).map(({ event }) => event)).toMatchObject([
+    { type: "pruned", segment, chunks: [0, 1], rows: "30" },
+  ]);
 });

@@ -62,7 +62,7 @@ const NUMBERS: readonly (readonly [
   ["FIRNLINE_COPY_SILENCE_SECONDS", 1, 86_400, 300, ({ copySilenceMs }) => copySilenceMs, 1_000],
   ["FIRNLINE_STATEMENT_SECONDS", 1, 86_400, 3_600, ({ statementMs }) => statementMs, 1_000],
   ["FIRNLINE_CONCURRENCY", 1, 3, 3, ({ limits }) => limits.concurrency, 1],
-  ["FIRNLINE_CONNECTIONS", 2, 50, 4, ({ connectionsMax }) => connectionsMax, 1],
+  ["FIRNLINE_CONNECTIONS", 2, 50, 6, ({ connectionsMax }) => connectionsMax, 1],
   ["FIRNLINE_FILE_RESTORE_DELAY_MS", 0, 604_800_000, 0, ({ fileRestoreDelayMs }) => fileRestoreDelayMs, 1],
   ["FIRNLINE_S3_CONNECT_MS", 10, 600_000, 10_000, ({ s3 }) => s3.connectMs, 1],
   ["FIRNLINE_S3_ANSWER_MS", 10, 3_600_000, 60_000, ({ s3 }) => s3.answerMs, 1],

@@ -7,8 +7,10 @@ import { Pipeline } from "../../../src/pipeline.ts";
 import { parseRange } from "../../../src/retrieve/request.ts";
 import type { EpochMicros } from "../../../src/rows/day.ts";
 import { exportPartition } from "../../../src/stages/export.ts";
+import { ExportGate, EXPORTS_MAX } from "../../../src/stages/export-gate.ts";
 import { Journal } from "../../../src/stages/journal.ts";
 import { takeLease } from "../../../src/stages/lease.ts";
+import { Gate } from "../../../src/stages/overlap.ts";
 import { thisProcess } from "../../../src/this-process.ts";
 import { wire } from "../../../src/wiring.ts";
 import { work } from "./child.ts";
@@ -101,9 +103,15 @@ async function exportAll(
   const context = { ...environment, source, archiveId, lease, journal, signal };
   const lastDay = Number(asOf / 86_400_000_000n) as Parameters<typeof hot.inventory>[1];
   let rows = 0n;
-  for (const partition of (await hot.inventory(source, lastDay)).partitions) {
-    const segments = await exportPartition(context, partition);
-    rows += segments.reduce((sum, segment) => sum + segment.rows, 0n);
-  }
+  const gate = new ExportGate(new Gate(EXPORTS_MAX));
+  const { partitions } = await hot.inventory(source, lastDay);
+  await Promise.all(
+    partitions.map(async (partition) => {
+      const segments = await gate.pass(
+        async (onReceived) => await exportPartition(context, partition, { onReceived }),
+      );
+      rows += segments.reduce((sum, segment) => sum + segment.rows, 0n);
+    }),
+  );
   return { rows: Number(rows), bytes: parquetBytes(folder) };
 }
