@@ -93,7 +93,7 @@ data "aws_iam_policy_document" "exporter" {
   statement {
     sid       = "Probe"
     actions   = ["s3:DeleteObjectVersion"]
-    resources = ["${local.records_folder}probe/*"]
+    resources = ["${local.records_folder}_probe/*"]
   }
 
   dynamic "statement" {

@@ -176,7 +176,8 @@ export interface Archive {
   abortUploads(key: string): Promise<number>;
   /**
    * Removes what killed processes left of their uploads, and nobody has written to since `olderThan`: temporary files,
-   * unfinished multipart uploads. A process that still owns one would see its create fail, so leave a day at least.
+   * unfinished multipart uploads, objects that a store was tried out with. A process that still owns one would see its
+   * create fail, so leave a day at least.
    */
   sweepTemporary(olderThan: EpochMs): Promise<Swept>;
   [Symbol.asyncDispose](): Promise<void>;

@@ -2,7 +2,7 @@
 import { KEEP_PATTERN } from "./duration.ts";
 import type { Note } from "./note.ts";
 import { ARCHIVE_URL_PATTERN, REGION_PATTERN } from "./readers/archive-url.ts";
-import { KMS_KEY_PATTERN } from "./readers/aws-name.ts";
+import { ACCOUNT_PATTERN, KMS_KEY_PATTERN } from "./readers/aws-name.ts";
 import { COLUMN_PATTERN } from "./readers/identifier.ts";
 
 export const ARCHIVE_NOTES = {
@@ -36,6 +36,16 @@ export const ARCHIVE_NOTES = {
     hint: "Write its scheme, host and port, for example https://s3.example.com",
     examples: ["https://s3.example.com"],
     charactersMax: 256,
+  },
+  "archive.owner": {
+    title: "Account that owns the bucket",
+    description:
+      "Every request names it, and S3 refuses a bucket of anybody else, such as one that was made anew under the name " +
+      "of one that is gone. For AWS only.",
+    hint: 'Write the twelve digits in quotes, for example "123456789012"',
+    pattern: ACCOUNT_PATTERN,
+    examples: ["123456789012"],
+    charactersMax: 12,
   },
   "archive.recoveryWindow": {
     title: "How long objects stay that nothing names any more",

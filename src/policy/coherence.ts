@@ -165,6 +165,7 @@ function fileFindings(file: unknown): Finding[] {
   const paths: Path[] = [
     ["archive", "region"],
     ["archive", "endpoint"],
+    ["archive", "owner"],
     ["archive", "lock"],
     ["archive", "encryption"],
     ["tiers", "cold", "vault"],

@@ -35,6 +35,7 @@ const journaledPolicy = z.strictObject({
     url: z.string(),
     region: z.string().nullable(),
     endpoint: z.string().nullable(),
+    owner: z.string().nullable().default(null),
     // Policies of the first version have none.
     recoveryDays: days.default(14),
     lock: z
@@ -97,6 +98,7 @@ export function policyToJson(policy: Policy, previous: AppliedPolicy | null = nu
       url: archive.url,
       region: archive.region,
       endpoint: archive.endpoint,
+      owner: archive.owner,
       recoveryDays: archive.recoveryDays,
       lock: archive.lock === null ? null : { mode: archive.lock.mode, keepDays: archive.lock.keepDays },
       encryption:

@@ -49,6 +49,8 @@ export interface PolicyArchive {
   readonly region: string | null;
   /** Origin of an S3-compatible store. */
   readonly endpoint: string | null;
+  /** Account of AWS that every request wants the bucket to be of; `null`: whoever's it is. */
+  readonly owner: string | null;
   /** Days that objects stay which nothing names any more. */
   readonly recoveryDays: number;
   /** Object Lock; `null`: none. */
@@ -162,6 +164,7 @@ function resolve(file: PolicyFile): Policy {
       url: archive.url,
       region: archive.region ?? null,
       endpoint: archive.endpoint ?? null,
+      owner: archive.owner ?? null,
       recoveryDays: archive.recoveryWindow,
       lock: archive.lock ? { mode: LOCKS[archive.lock.mode], keepDays: archive.lock.keep } : null,
       encryption: archive.encryption

@@ -8,7 +8,7 @@ import { readKeep, readKeepOrForever, readWindow } from "./duration.ts";
 import type { Note } from "./note.ts";
 import { NOTES, type FieldPath } from "./notes.ts";
 import { readArchiveUrl, readEndpoint, readRegion } from "./readers/archive-url.ts";
-import { readKmsKey, readVault } from "./readers/aws-name.ts";
+import { readAccount, readKmsKey, readVault } from "./readers/aws-name.ts";
 import { readBytes } from "./readers/bytes.ts";
 import {
   readColumn,
@@ -96,6 +96,7 @@ const archive = z
     url: text("archive.url", readArchiveUrl),
     region: text("archive.region", readRegion).optional(),
     endpoint: text("archive.endpoint", readEndpoint).optional(),
+    owner: text("archive.owner", readAccount).optional(),
     recoveryWindow: text("archive.recoveryWindow", readWindow).prefault("14d"),
     lock: z
       .strictObject({

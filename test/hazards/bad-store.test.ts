@@ -176,7 +176,7 @@ for (const name of ["ceph", "moto"] as const) {
         .replaceAll(scenario.database, "DATABASE")
         .replaceAll(bucket, "BUCKET")
         .replaceAll(proxy.endpoint, "http://STORE")
-        .replaceAll(/_firnline\/probe\/[0-9a-f]{16}/g, "_firnline/probe/NAME")
+        .replaceAll(/_firnline\/_probe\/[0-9a-f]{16}/g, "_firnline/_probe/NAME")
         .replaceAll(/\d{12}-[0-9a-f]{16}/g, "SEGMENT")
         .replaceAll(/\d+ seconds (behind|ahead)/g, "N seconds $1");
       golden.set(`${bad.code}: ${bad.what}`, text);

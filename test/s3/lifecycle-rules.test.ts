@@ -1,5 +1,9 @@
 /** `lifecycle check` and `apply` on buckets of real servers: what goes in comes out, and other people's rules stay. */
-import type { LifecycleRule as SdkRule, S3Client } from "@aws-sdk/client-s3";
+import {
+  GetBucketLifecycleConfigurationCommand,
+  type LifecycleRule as SdkRule,
+  type S3Client,
+} from "@aws-sdk/client-s3";
 import { expect, test } from "vitest";
 import { readSettings } from "../../src/config.ts";
 import { applyRules, checkRules } from "../../src/archive/bucket-rules.ts";
@@ -34,6 +38,9 @@ const THEIRS: readonly SdkRule[] = [
     Expiration: { ExpiredObjectDeleteMarker: true },
   },
 ];
+
+/** What somebody has made of our rule's transition. */
+const LATER = { Days: 30, StorageClass: "GLACIER" } as const;
 
 /** `work` with a client and a bucket that has these rules. */
 async function withRules(
@@ -88,6 +95,44 @@ for (const name of ["ceph", "moto"] as const) {
         }
       });
       saw(server, "lifecycle rules of others survive `lifecycle apply`");
+    });
+
+    test("of ours that somebody has changed are told field by field, and put right beside those of others", async () => {
+      await withRules(server, THEIRS, async (client, Bucket) => {
+        const theirs = await foreignRules(client, Bucket);
+        const policy = policyOn(server, Bucket);
+        await using bucket = await openBucketRules(policy.archive, readSettings({}));
+        const apply = async () => await applyRules(bucket, { policies: [policy], isConfirmed: true, sleep });
+        await apply();
+        const { Rules = [] } = await client.send(new GetBucketLifecycleConfigurationCommand({ Bucket }));
+        const isOurs = ({ ID = "" }: SdkRule): boolean => ID.startsWith("firnline-cold:");
+        const changed = Rules.map((rule) =>
+          isOurs(rule) ? { ...rule, Status: "Disabled" as const, Transitions: [LATER] } : rule,
+        );
+        await putRules(client, Bucket, changed);
+        const differs = (field: string, found: string, expected: string) => ({ field, found, expected });
+        const drift = {
+          rules: [
+            {
+              kind: "different",
+              id: "firnline-cold:audit/logs/",
+              fields: expect.arrayContaining([
+                differs("Status", '"Disabled"', '"Enabled"'),
+                differs("Transitions[0].Days", "30", "0"),
+                differs("Transitions[0].StorageClass", '"GLACIER"', '"DEEP_ARCHIVE"'),
+              ]),
+            },
+          ],
+          foreign: [],
+          right: 2,
+          others: theirs.length,
+        };
+        expect(await checkRules(bucket, [policy])).toEqual(drift);
+        expect(await apply()).toEqual({ drift, isWritten: true });
+        expect((await checkRules(bucket, [policy])).rules).toEqual([]);
+        expect(await foreignRules(client, Bucket)).toEqual(theirs);
+        saw(server, "drift of our lifecycle rules is found and mended");
+      });
     });
 
     test("of others that reach ours are found, and ours are written all the same", async () => {

@@ -12,6 +12,7 @@ import { type OpenOptions, openBucket, unfinishedUploads } from "../conformance/
 import { clientOf, describeOn, saw } from "../support/s3-server.ts";
 
 const LOCK = { mode: "governance", keep: "30d" };
+const RULE = { cold: { storageClass: "DEEP_ARCHIVE", transition: "lifecycle" } };
 const COPY = { cold: { storageClass: "DEEP_ARCHIVE", transition: "copy" } };
 
 for (const name of ["ceph", "moto"] as const) {
@@ -139,6 +140,36 @@ for (const name of ["ceph", "moto"] as const) {
       }
       await isEmpty(bucket);
       saw(server, "SSE-KMS");
+    });
+
+    test("copies are tried out where a policy needs them, encrypted as it wants", async () => {
+      const bucket = await server.newBucket({ versioned: true });
+      const encryption = { mode: "SSE-KMS", key: "testkey-1" };
+      const found = problems(await examine(bucket, { archive: { encryption }, tiers: COPY }));
+      const isDone = name !== "ceph";
+      expect(found).toEqual(
+        isDone ? [] : [expect.stringMatching(/^E_BUCKET it does not copy an object that is encrypted/)],
+      );
+      await isEmpty(bucket);
+      saw(server, "copies of encrypted objects", isDone ? "yes" : "no (501): doctor says so");
+    });
+
+    test("encryption that the store takes and does not do is a finding", async () => {
+      const bucket = await server.newBucket({ versioned: true });
+      const found = problems(await examine(bucket, { archive: { encryption: { mode: "SSE-S3" } } }));
+      // Ceph 16 reads the header, and writes the bytes as they are.
+      const isDone = name !== "ceph";
+      expect(found).toEqual(
+        isDone ? [] : [expect.stringMatching(/^E_BUCKET .*encrypted \(AES256\) and shows no encryption/)],
+      );
+      await isEmpty(bucket);
+      saw(server, "SSE-S3", isDone ? "yes" : "no: doctor says so");
+    });
+
+    test("tags are tried out where a rule of the bucket moves by them", async () => {
+      const bucket = await server.newBucket({ versioned: true });
+      expect(problems(await examine(bucket, { tiers: RULE }))).toEqual([]);
+      await isEmpty(bucket);
     });
   });
 }

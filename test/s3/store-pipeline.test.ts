@@ -2,7 +2,12 @@
  * The whole way of a row with its archive in a bucket: archived, read back, deleted, retrieved; and after a process that
  * was killed in the middle of an upload no part is left, and no object that the journal does not know.
  */
-import { PutBucketLifecycleConfigurationCommand, type S3Client } from "@aws-sdk/client-s3";
+import {
+  HeadObjectCommand,
+  ListObjectVersionsCommand,
+  PutBucketLifecycleConfigurationCommand,
+  type S3Client,
+} from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { unfinishedUploads } from "../conformance/archive/s3-bucket.ts";
 import { auditRows } from "../support/audit-rows.ts";
@@ -86,6 +91,31 @@ await describeOn("ceph", "a run", (server) => {
     expect(run.stderr).toMatch(/E_ARCHIVE .*the store failed.*Run again later/);
     expect(await scenario.count()).toBe(120);
     expect(await mirrorBucket(client, bucket, scenario.archive)).toEqual([]);
+  });
+});
+
+await describeOn("ceph", "a policy with a key in KMS", (server) => {
+  let client: S3Client;
+  beforeAll(() => void (client = clientOf(server)));
+  afterAll(() => client.destroy());
+
+  test("has every object encrypted with it, small or large, and its rows come back", async () => {
+    const bucket = await server.newBucket({ versioned: true });
+    const policy = { encryption: { mode: "SSE-KMS", key: "testkey-1" } };
+    const options = { archive: { server, bucket, policy }, environ: LARGE };
+    await using scenario = await Scenario.create({ ...options, tiers: { cold: undefined } });
+    await scenario.insert(largeRows("2026-01-10"));
+    expect(moved(await scenario.run())).toMatchObject({ pruned: LARGE_ROWS });
+    const { Versions = [] } = await client.send(new ListObjectVersionsCommand({ Bucket: bucket }));
+    expect(Versions.length).toBeGreaterThan(3);
+    for (const { Key, VersionId } of Versions) {
+      const head = await client.send(new HeadObjectCommand({ Bucket: bucket, Key, VersionId }));
+      expect([Key, head.ServerSideEncryption, head.SSEKMSKeyId]).toEqual([Key, "aws:kms", "testkey-1"]);
+    }
+    await expectSettled(scenario);
+    await expectNothingStranded(scenario, client, bucket);
+    await expectNothingLost(scenario);
+    saw(server, "SSE-KMS: every object of a pipeline");
   });
 });
 

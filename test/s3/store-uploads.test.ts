@@ -1,6 +1,11 @@
 /** Uploads that a killed process left behind: found by key or by age, ended, and nothing else touched. */
 import { randomBytes } from "node:crypto";
-import { CreateMultipartUploadCommand, type S3Client, UploadPartCommand } from "@aws-sdk/client-s3";
+import {
+  CreateMultipartUploadCommand,
+  PutObjectCommand,
+  type S3Client,
+  UploadPartCommand,
+} from "@aws-sdk/client-s3";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Locator } from "../../src/archive/port.ts";
 import { Bucket } from "../../src/archive/s3/bucket.ts";
@@ -71,6 +76,30 @@ for (const name of ["ceph", "moto"] as const) {
       expect((await unfinishedUploads(client, bucket)).sort()).toEqual([`elsewhere/${ours}`, "firnline/a/b"]);
       expect(await archive.head(at("a/object"))).not.toBeNull();
     });
+
+    test.each([true, false])(
+      "and what a killed doctor tried the bucket with (versions: %s)",
+      async (versioned) => {
+        const bucket = await server.newBucket({ versioned });
+        await using archive = openBucket(server, bucket);
+        const probe = "_firnline/_probe/0123456789abcdef";
+        for (const key of [probe, "_firnline/probe/journal/1.json", "a/object"]) {
+          await created(archive, key, bytesOf("x"));
+        }
+        const Key = `firnline/${probe}`;
+        // Ignored conditions leave two of them.
+        await client.send(new PutObjectCommand({ Bucket: bucket, Key, Body: "y" }));
+        const now = Date.now();
+        expect(await archive.sweepTemporary((now - DAY_MS) as EpochMs)).toEqual({ files: 0, bytes: 0n });
+        const count = versioned ? 2 : 1;
+        expect(await archive.sweepTemporary((now + DAY_MS) as EpochMs)).toEqual({
+          files: count,
+          bytes: BigInt(count),
+        });
+        const left = await Array.fromAsync(archive.listVersions(""));
+        expect(left.map(({ key }) => key)).toEqual(["_firnline/probe/journal/1.json", "a/object"]);
+      },
+    );
 
     test("what is too large for one copy is moved by parts, with its tags and metadata", async () => {
       const url = await server.newBucket({ versioned: true });

@@ -19,7 +19,7 @@ function mayAsk(role: Role, { method, url }: Asked): boolean {
   if (method === "GET" || method === "HEAD") return true;
   if (method === "DELETE") {
     if (searchParams.has("uploadId")) return role !== "retriever";
-    return role === "collector" || (role === "exporter" && pathname.includes("/_firnline/probe/"));
+    return role === "collector" || (role === "exporter" && pathname.includes("/_firnline/_probe/"));
   }
   if (searchParams.has("restore")) return role === "retriever";
   if (role === "collector") return pathname.includes("/_firnline/");

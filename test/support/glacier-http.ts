@@ -18,8 +18,8 @@ export class GlacierHttp implements AsyncDisposable {
   readonly endpoint: string;
   /** `METHOD path`, in order. */
   readonly seen: string[] = [];
-  /** An answer in the place of the vault's own, for as long as it gives one. */
-  instead: (request: string) => Answer | "hang up" | null = () => null;
+  /** An answer in the place of the vault's own, for as long as it gives one. `hang`: it begins, and does not end. */
+  instead: (request: string) => Answer | "hang up" | "hang" | null = () => null;
   readonly #server: ReturnType<typeof createServer>;
   readonly #vault: MemoryVault;
 
@@ -50,6 +50,10 @@ export class GlacierHttp implements AsyncDisposable {
     const other = this.instead(what);
     if (other === "hang up") {
       request.socket.destroy();
+      return;
+    }
+    if (other === "hang") {
+      response.writeHead(200, { "content-type": "application/json" }).write('{"VaultName":');
       return;
     }
     const {

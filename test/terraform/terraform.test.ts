@@ -161,7 +161,7 @@ describe("its plan", () => {
     expect(deletesBelow("retriever")).toEqual([]);
     expect(deletesBelow("collector")).toEqual([all]);
     // The example's policies let records expire.
-    expect(deletesBelow("exporter")).toEqual(["arn:aws:s3:::acme-audit/firnline/_firnline/probe/*", all]);
+    expect(deletesBelow("exporter")).toEqual(["arn:aws:s3:::acme-audit/firnline/_firnline/_probe/*", all]);
     expect(actionsOf("retriever").filter((action) => action.startsWith("s3:Put"))).toEqual([]);
   });
 

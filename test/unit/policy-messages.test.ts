@@ -134,6 +134,13 @@ const CASES: Readonly<Record<string, () => string>> = {
   "endpoint with credentials": () =>
     swap("region: eu-central-1", `endpoint: https://a:${CANARY}@s3.example.com`),
   "endpoint with a path": () => swap("region: eu-central-1", "endpoint: https://s3.example.com/bucket"),
+  "owner that is no account": () => swap("region: eu-central-1", "owner: acme"),
+  "owner without quotes": () => swap("region: eu-central-1", "owner: 123456789012"),
+  "owner of a folder": () =>
+    swap(
+      "s3://acme-audit/firnline\n  region: eu-central-1",
+      'file:///var/lib/firnline\n  owner: "123456789012"',
+    ),
   "recovery window without unit": () => swap("region: eu-central-1", "recoveryWindow: 14"),
   "recovery window of a week": () => swap("region: eu-central-1", "recoveryWindow: 2w"),
   "recovery window of nothing": () => swap("region: eu-central-1", "recoveryWindow: 0d"),

@@ -32,6 +32,7 @@ describe("a policy file", () => {
         url: "file:///var/lib/firnline",
         region: null,
         endpoint: null,
+        owner: null,
         recoveryDays: 14,
         lock: null,
         encryption: null,
@@ -70,6 +71,7 @@ archive:
   url: s3://acme-audit/some/prefix/
   region: auto
   endpoint: http://localhost:9000/
+  owner: "012345678901"
   recoveryWindow: 30d
 tiers:
   hot: { keep: 30d }
@@ -96,6 +98,7 @@ prune: off
       url: "s3://acme-audit/some/prefix",
       region: "auto",
       endpoint: "http://localhost:9000",
+      owner: "012345678901",
       recoveryDays: 30,
       lock: null,
       encryption: null,
@@ -184,6 +187,7 @@ const policies: fc.Arbitrary<Policy> = fc
     zone: fc.constantFrom(null, "UTC", "America/Argentina/Buenos_Aires"),
     key: fc.option(fc.uniqueArray(identifier, { minLength: 1, maxLength: 4 })),
     region: fc.constantFrom(null, "eu-central-1"),
+    owner: fc.constantFrom(null, "012345678901"),
     recoveryDays: fc.integer({ min: 1, max: 36_500 }),
     lock: fc.option(
       fc.record({ mode: fc.constantFrom("GOVERNANCE", "COMPLIANCE"), keepDays: fc.constant(1) }),
@@ -214,6 +218,7 @@ const policies: fc.Arbitrary<Policy> = fc
       zone,
       key,
       region,
+      owner,
       recoveryDays,
       lock,
       encryption,
@@ -233,6 +238,7 @@ const policies: fc.Arbitrary<Policy> = fc
           url: "s3://acme-audit/firnline",
           region,
           endpoint: null,
+          owner,
           recoveryDays,
           // Nothing that is locked is copied.
           lock: wayCold.transition === "copy" ? null : lock,
@@ -264,6 +270,7 @@ function toYaml({ pipeline, source, archive, hot, warm, cold, rules, prune }: Po
     archive: {
       url: archive.url,
       ...(archive.region !== null && { region: archive.region }),
+      ...(archive.owner !== null && { owner: archive.owner }),
       recoveryWindow: `${archive.recoveryDays}d`,
       ...(archive.lock !== null && {
         lock: { mode: archive.lock.mode.toLowerCase(), keep: formatKeep(archive.lock.keepDays) },

@@ -99,6 +99,7 @@ describe("the prices of an archive", () => {
     url,
     endpoint,
     region: null,
+    owner: null,
     recoveryDays: 14,
     lock: null,
     encryption: null,

@@ -6,30 +6,21 @@
  *
  * The bytes of objects are not looked at: `read-range.ts` does that while they come.
  */
-import type { Readable } from "node:stream";
 import type { S3Client } from "@aws-sdk/client-s3";
+import {
+  type Answer,
+  brokenOff,
+  collectAnswer,
+  type Request,
+  tooLong,
+  withoutCredentials,
+} from "../sdk-answers.ts";
 import type { StoreLimits } from "../sdk-requests.ts";
 
-/** A page of a thousand keys of a kilobyte each, with their fields, is far below it. */
-const ANSWER_BYTES_MAX = 16 << 20;
 /** In which the first element of a document is looked for. */
 const START_BYTES = 1_024;
 /** What answers with a document; all else has it in headers. Of tags Ceph says nothing at all where there are none. */
 const WITH_DOCUMENT = /^(?:List|Get(?!ObjectTagging)|CreateMultipart|CompleteMultipart|Copy|UploadPartCopy)/;
-
-/** As the SDK's HTTP handler gives it. */
-interface Answer {
-  statusCode: number;
-  body?: unknown;
-}
-
-/** As the signer leaves it. */
-interface Request {
-  readonly headers?: Readonly<Record<string, string>>;
-}
-
-/** Of the request, what opens the bucket to whoever reads it in a log. */
-const CREDENTIALS = ["authorization", "x-amz-security-token"];
 
 export function checkAnswers(client: S3Client, { answerMs }: Pick<StoreLimits, "answerMs">): void {
   client.middlewareStack.add(
@@ -40,7 +31,7 @@ export function checkAnswers(client: S3Client, { answerMs }: Pick<StoreLimits, "
         const isGood = answer.statusCode >= 200 && answer.statusCode < 300;
         if (isGood && commandName === "GetObjectCommand") return result;
         const found = await collectAnswer(answer.body, answerMs);
-        if (found === null && isGood) throw brokenOff(`the answer has more than ${ANSWER_BYTES_MAX} bytes`);
+        if (found === null && isGood) throw tooLong();
         // Of a refusal without an end the status has to say enough.
         const bytes = found ?? new Uint8Array(0);
         const root = isGood ? rootOf(bytes) : "Error";
@@ -56,42 +47,6 @@ export function checkAnswers(client: S3Client, { answerMs }: Pick<StoreLimits, "
     // Next to the wire: before anything is parsed.
     { step: "deserialize", priority: "low", name: "checkAnswers" },
   );
-}
-
-/** Stores repeat the request in what they refuse; a refusal's words are printed, and kept in the catalog. */
-function withoutCredentials(bytes: Uint8Array, { headers = {} }: Request): Uint8Array {
-  let text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString("utf8");
-  for (const name of CREDENTIALS) {
-    const value = headers[name];
-    if (value !== undefined && value !== "") text = text.replaceAll(value, "***");
-  }
-  return Buffer.from(text, "utf8");
-}
-
-/** An answer without what S3 always gives: treated like a connection that broke. */
-export function brokenOff(problem = "the answer is not complete"): Error {
-  return Object.assign(new Error(problem), { name: "InternalError", $metadata: { httpStatusCode: 200 } });
-}
-
-/** All bytes of a body that is no object's; null where they are too many (I10). Rejects if they are not there after `ms`. */
-export async function collectAnswer(body: unknown, ms: number): Promise<Uint8Array | null> {
-  if (body === undefined || body === null) return new Uint8Array(0);
-  if (body instanceof Uint8Array) return body;
-  const stream = body as Readable;
-  const late = Object.assign(new Error(`the answer was not whole after ${ms} ms`), { name: "TimeoutError" });
-  const timer = setTimeout(() => stream.destroy(late), ms);
-  const chunks: Uint8Array[] = [];
-  let bytes = 0;
-  try {
-    for await (const chunk of stream as AsyncIterable<Uint8Array>) {
-      chunks.push(chunk);
-      bytes += chunk.byteLength;
-      if (bytes > ANSWER_BYTES_MAX) return null; // leaving the loop destroys the stream
-    }
-  } finally {
-    clearTimeout(timer);
-  }
-  return Buffer.concat(chunks);
 }
 
 /** The name of the first element; empty where there is none. Whether the document is whole the SDK sees. */

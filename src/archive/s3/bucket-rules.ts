@@ -9,11 +9,10 @@ import {
   PutBucketLifecycleConfigurationCommand,
   type TransitionDefaultMinimumObjectSize,
 } from "@aws-sdk/client-s3";
-import { FirnlineError } from "../../errors.ts";
+import { FirnlineError, invariant } from "../../errors.ts";
 import type { LifecycleRule } from "../../plan/lifecycle-rules.ts";
 import type { BucketRules, BucketRulesFound } from "../bucket-rules.ts";
 import type { Where } from "../refusals.ts";
-import { collectAnswer } from "./answers.ts";
 import { Bucket, type S3BucketOptions } from "./bucket.ts";
 import { refusalOf } from "../sdk-refusal.ts";
 
@@ -46,7 +45,7 @@ class S3BucketRules implements BucketRules {
     try {
       return await this.#bucket.call(where, "s3:GetLifecycleConfiguration", async (s3, how) => {
         const command = new GetBucketLifecycleConfigurationCommand({ Bucket: this.#bucket.name });
-        const document = keepDocument(command.middlewareStack, this.#bucket.limits.answerMs);
+        const document = keepDocument(command.middlewareStack);
         const { Rules = [], TransitionDefaultMinimumObjectSize = null } = await s3.send(command, how);
         this.#assertKnown(document());
         return { rules: Rules.map(fromSdk), transitionMinimum: TransitionDefaultMinimumObjectSize };
@@ -87,23 +86,18 @@ class S3BucketRules implements BucketRules {
   }
 }
 
-/** Keeps the answer as it came, and hands it on; returns how to ask for it. */
-function keepDocument(
-  stack: GetBucketLifecycleConfigurationCommand["middlewareStack"],
-  answerMs: number,
-): () => string {
+/** Keeps the answer as `checkAnswers`, which is next to the wire, has collected it; returns how to ask for it. */
+function keepDocument(stack: GetBucketLifecycleConfigurationCommand["middlewareStack"]): () => string {
   let document = "";
   stack.add(
     (next) => async (args) => {
       const result = await next(args);
-      const response = result.response as { readonly statusCode: number; body: unknown };
-      if (response.statusCode !== 200) return result;
-      response.body = (await collectAnswer(response.body, answerMs)) ?? new Uint8Array(0);
-      document = new TextDecoder().decode(response.body as Uint8Array);
+      const { body } = result.response as { readonly body: unknown };
+      invariant(body instanceof Uint8Array, "lifecycle rules", "the answer was not collected");
+      document = new TextDecoder().decode(body);
       return result;
     },
-    // Next to the wire: before anything is parsed.
-    { step: "deserialize", priority: "low", name: "keepDocument" },
+    { step: "deserialize", name: "keepDocument" },
   );
   return () => document;
 }

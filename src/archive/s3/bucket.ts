@@ -7,7 +7,7 @@ import { isObjectKey, OBJECT_KEY_BYTES_MAX } from "../object-key.ts";
 import { throwIfAborted, type Where } from "../refusals.ts";
 import { bareCause } from "../sdk-refusal.ts";
 import { type How, howToSend, pauseAfter, type Pausing, type StoreConnection } from "../sdk-requests.ts";
-import { newS3Client, type S3Limits, type StoreClock, watchClock } from "./client.ts";
+import { expectOwner, newS3Client, type S3Limits, type StoreClock, watchClock } from "./client.ts";
 import { isDenied, patienceOf, storeFailure } from "./failure.ts";
 import type { Patience } from "./meanings.ts";
 
@@ -21,6 +21,8 @@ export interface S3BucketOptions extends StoreConnection, Pausing {
   readonly limits: S3Limits;
   /** `s3://bucket[/prefix]`, without a trailing slash. */
   readonly url: string;
+  /** Account that the bucket must be of; null: anybody's. */
+  readonly owner: string | null;
   /** Null: the bucket's default. */
   readonly encryption: S3Encryption | null;
   readonly now: () => EpochMs;
@@ -55,6 +57,7 @@ export class Bucket {
     this.prefix = path === undefined ? "" : `${path}/`;
     this.options = options;
     this.#client = newS3Client(options, name.includes("."));
+    if (options.owner !== null) expectOwner(this.#client, options.owner);
     this.clock = watchClock(this.#client, options.now);
   }
 

@@ -8,6 +8,8 @@ import { UploadPartCommand } from "@aws-sdk/client-s3";
 import type { Where } from "../refusals.ts";
 import type { Bucket } from "./bucket.ts";
 import { isUnable } from "./failure.ts";
+import { encryptionOf } from "./new-object.ts";
+import { newProbe } from "./probes.ts";
 import { refusalOf } from "../sdk-refusal.ts";
 import { abort, beginUpload } from "./uploads.ts";
 
@@ -39,8 +41,7 @@ export async function findChecksums(bucket: Bucket): Promise<Checksums> {
 }
 
 async function isCompared(bucket: Bucket, algorithm: "sha256" | "md5"): Promise<boolean> {
-  const name = Buffer.from(bucket.options.random(8)).toString("hex");
-  const where: Where = { op: "archive.probe", key: `_firnline/probe/${name}` };
+  const where = newProbe(bucket, "archive.probe");
   const object = bucket.object(where);
   const upload = await begin(bucket, where, algorithm);
   if (upload === null) return false;
@@ -75,7 +76,9 @@ async function isRefused(sending: Promise<unknown>): Promise<boolean> {
 async function begin(bucket: Bucket, where: Where, algorithm: "sha256" | "md5"): Promise<string | null> {
   const sum = algorithm === "sha256" ? { ChecksumAlgorithm: "SHA256" as const } : {};
   try {
-    return await beginUpload(bucket, where, "s3:PutObject", { ...bucket.object(where), ...sum });
+    // A bucket may refuse whatever does not ask to be encrypted as its owner wants it.
+    const description = { ...bucket.object(where), ...encryptionOf(bucket), ...sum };
+    return await beginUpload(bucket, where, "s3:PutObject", description);
   } catch (error) {
     const isUnknown = refusalOf(error)?.status === 400 || isUnable(error);
     if (algorithm === "sha256" && isUnknown) return null;

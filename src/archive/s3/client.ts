@@ -32,6 +32,19 @@ export function newS3Client(connection: StoreConnection, isDotted: boolean): S3C
   return client;
 }
 
+/** S3 refuses what goes to a bucket of another account. A copy's source, which is the same bucket, is named apart. */
+export function expectOwner(client: S3Client, owner: string): void {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const { headers } = args.request as { headers: Record<string, string> };
+      headers["x-amz-expected-bucket-owner"] = owner;
+      if (headers["x-amz-copy-source"] !== undefined) headers["x-amz-source-expected-bucket-owner"] = owner;
+      return await next(args);
+    },
+    { step: "build", name: "expectOwner" },
+  );
+}
+
 /** Keeps the `Date` of every answer. */
 export function watchClock(client: S3Client, now: () => number): StoreClock {
   const clock: StoreClock = { last: null };

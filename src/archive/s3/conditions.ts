@@ -1,6 +1,6 @@
 /**
- * Whether the store honours `If-None-Match: *`, found by creating a small object under `_firnline/probe/` twice. All
- * versions of it are removed again.
+ * Whether the store honours `If-None-Match: *`, found by creating a small object twice. All versions of it are
+ * removed again.
  */
 import { PutObjectCommand } from "@aws-sdk/client-s3";
 import type { EpochMs } from "../../rows/day.ts";
@@ -10,6 +10,7 @@ import type { Bucket } from "./bucket.ts";
 import { type Checksums, checksumFields } from "./checksums.ts";
 import { isDenied, isPreconditionFailed, patienceOf } from "./failure.ts";
 import { descriptionOf, type NewObject } from "./new-object.ts";
+import { newProbe, PROBE_FOLDER } from "./probes.ts";
 import { deleteOne, versionsOf } from "./versions.ts";
 
 const BODY = new TextEncoder().encode("firnline");
@@ -51,10 +52,10 @@ async function probeOnce(
   known: ProbedBucket,
   look: (probe: NewObject) => Promise<void>,
 ): Promise<boolean> {
-  const name = Buffer.from(bucket.options.random(8)).toString("hex");
+  const where = newProbe(bucket, op);
   const probe: NewObject = {
-    where: { op, key: `_firnline/probe/${name}` },
-    creation: name,
+    where,
+    creation: where.key.slice(PROBE_FOLDER.length),
     storageClass: "STANDARD",
     retention: known.isLocking ? momentary(bucket) : null,
   };

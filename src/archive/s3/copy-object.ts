@@ -10,7 +10,7 @@ import { FirnlineError } from "../../errors.ts";
 import { newState } from "../object-state.ts";
 import type { Locator } from "../port.ts";
 import type { Where } from "../refusals.ts";
-import { brokenOff } from "./answers.ts";
+import { brokenOff } from "../sdk-answers.ts";
 import type { Bucket } from "./bucket.ts";
 import { accessOf, classOf, headOf, headOrNull, tagsOf } from "./head-object.ts";
 import { creationOf, encryptionOf } from "./new-object.ts";

@@ -12,7 +12,7 @@ import { bodyChunks } from "../body.ts";
 import { newState } from "../object-state.ts";
 import type { CreateOptions, CreateResult } from "../port.ts";
 import { throwIfAborted, type Where } from "../refusals.ts";
-import { brokenOff } from "./answers.ts";
+import { brokenOff } from "../sdk-answers.ts";
 import type { Bucket } from "./bucket.ts";
 import { checksumFields } from "./checksums.ts";
 import { lookUp, settle } from "./exclusive.ts";

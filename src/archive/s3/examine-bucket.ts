@@ -55,7 +55,7 @@ export async function examineBucket(
     await told(found, async () => await look(examining, found));
   }
   await told(found, async () => {
-    const { findings, advice } = await tryOut(bucket, traits, where);
+    const { findings, advice } = await tryOut(bucket, traits, policy, where);
     found.findings.push(...findings);
     found.advice.push(...advice);
   });

@@ -8,7 +8,7 @@
 import { type CompletedPart, CompleteMultipartUploadCommand, UploadPartCommand } from "@aws-sdk/client-s3";
 import type { CreateResult } from "../port.ts";
 import { throwIfAborted, type Where } from "../refusals.ts";
-import { brokenOff } from "./answers.ts";
+import { brokenOff } from "../sdk-answers.ts";
 import type { Bucket } from "./bucket.ts";
 import { type Checksums, checksumFields } from "./checksums.ts";
 import { isMissing, isPreconditionFailed } from "./failure.ts";

@@ -28,11 +28,13 @@ export async function restoreObject(
   ) {
     return before;
   }
+  // What INTELLIGENT_TIERING has put away comes back for good, and a request that says for how long is refused.
+  const stay = found.ArchiveStatus === undefined ? { Days: request.days } : {};
   // The tier belongs to the making of a copy, not to its staying on.
   const tier = before.state === "archived" ? { GlacierJobParameters: { Tier: request.tier } } : {};
   const command = {
     ...named(bucket, where, object.versionId),
-    RestoreRequest: { Days: request.days, ...tier },
+    RestoreRequest: { ...stay, ...tier },
   };
   try {
     await bucket.call(where, "s3:RestoreObject", async (s3, how) => {

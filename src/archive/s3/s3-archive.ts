@@ -33,6 +33,7 @@ import { createObject } from "./create-object.ts";
 import { examineBucket } from "./examine-bucket.ts";
 import { headOrNull, objectHead, tagsOf } from "./head-object.ts";
 import { assertLocks, holdObject, removeObject, retainObject, wholeSeconds } from "./lock-object.ts";
+import { PROBE_FOLDER, sweepProbes } from "./probes.ts";
 import { readRange } from "./read-range.ts";
 import { restoreObject } from "./restore-object.ts";
 import { tagObject } from "./tag-object.ts";
@@ -179,8 +180,11 @@ class S3Archive implements Archive {
   }
 
   async sweepTemporary(olderThan: EpochMs): Promise<Swept> {
-    this.#assertOpen("archive.sweepTemporary");
-    return await sweepUploads(this.#bucket, "archive.sweepTemporary", olderThan);
+    const op = "archive.sweepTemporary";
+    this.#assertOpen(op);
+    const uploads = await sweepUploads(this.#bucket, op, olderThan);
+    const probes = await sweepProbes(this.#bucket, op, this.listVersions(PROBE_FOLDER), olderThan);
+    return { files: uploads.files + probes.files, bytes: uploads.bytes + probes.bytes };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

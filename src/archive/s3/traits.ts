@@ -79,11 +79,17 @@ export class Traits {
 
 async function askVersioning(bucket: Bucket): Promise<Versioning> {
   const where: Where = { op: "archive.traits", key: bucket.url };
-  const { Status } = await bucket.call(where, "s3:GetBucketVersioning", async (s3, how) => {
-    return await s3.send(new GetBucketVersioningCommand({ Bucket: bucket.name }), how);
-  });
-  if (Status === "Enabled") return "enabled";
-  return Status === "Suspended" ? "suspended" : "never";
+  try {
+    const { Status } = await bucket.call(where, "s3:GetBucketVersioning", async (s3, how) => {
+      return await s3.send(new GetBucketVersioningCommand({ Bucket: bucket.name }), how);
+    });
+    if (Status === "Enabled") return "enabled";
+    return Status === "Suspended" ? "suspended" : "never";
+  } catch (error) {
+    // R2, for one, has no versions, and does not know the question.
+    if (isUnable(error)) return "never";
+    throw error;
+  }
 }
 
 const NO_LOCKING: Locking = { isOn: false, byDefault: null };

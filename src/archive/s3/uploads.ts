@@ -15,7 +15,7 @@ import type { EpochMs } from "../../rows/day.ts";
 import { segmentOfKey } from "../../segment/archive-keys.ts";
 import type { Swept } from "../port.ts";
 import type { Where } from "../refusals.ts";
-import { brokenOff } from "./answers.ts";
+import { brokenOff } from "../sdk-answers.ts";
 import type { Bucket } from "./bucket.ts";
 import { isMissing } from "./failure.ts";
 import { refusalOf } from "../sdk-refusal.ts";

@@ -1,10 +1,11 @@
 /**
  * Every request to a vault. The SDK's client tries once; the patience is here. No redirect is followed, the endpoint is
- * the policy's alone, and nothing is waited for without a limit.
+ * the policy's alone, and nothing is waited for without a limit: an answer comes as a whole and in time, or it did not come.
  */
 import type { Readable } from "node:stream";
 import { GlacierClient } from "@aws-sdk/client-glacier";
 import { throwIfAborted, type Where } from "../refusals.ts";
+import { type Answer, collectAnswer, type Request, tooLong, withoutCredentials } from "../sdk-answers.ts";
 import {
   clientSettings,
   type How,
@@ -34,6 +35,7 @@ export class GlacierRequests {
     this.#vault = vault;
     this.#connection = connection;
     this.#client = new GlacierClient(clientSettings(connection));
+    collectAnswers(this.#client, connection.limits.answerMs);
   }
 
   /** Sends a request until it is answered, or trying again is no use. `needs` is the permission that it takes. */
@@ -82,4 +84,25 @@ export class GlacierRequests {
   destroy(): void {
     this.#client.destroy();
   }
+}
+
+/** The SDK waits for the rest of an answer for ever. The output of a job is watched while it comes. */
+function collectAnswers(client: GlacierClient, answerMs: number): void {
+  client.middlewareStack.add(
+    (next, { commandName = "" }) =>
+      async (args) => {
+        const result = await next(args);
+        const answer = result.response as Answer;
+        const isGood = answer.statusCode >= 200 && answer.statusCode < 300;
+        if (isGood && commandName === "GetJobOutputCommand") return result;
+        const found = await collectAnswer(answer.body, answerMs);
+        if (found === null && isGood) throw tooLong();
+        // Of a refusal without an end the status has to say enough.
+        const bytes = found ?? new Uint8Array(0);
+        answer.body = isGood ? bytes : withoutCredentials(bytes, args.request as Request);
+        return result;
+      },
+    // Next to the wire: before anything is parsed.
+    { step: "deserialize", priority: "low", name: "collectAnswers" },
+  );
 }

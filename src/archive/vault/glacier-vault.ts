@@ -14,7 +14,7 @@ import {
   UploadArchiveCommand,
   UploadMultipartPartCommand,
 } from "@aws-sdk/client-glacier";
-import { invariant } from "../../errors.ts";
+import { FirnlineError, invariant } from "../../errors.ts";
 import type { EpochMs } from "../../rows/day.ts";
 import type { RestoreTier } from "../port.ts";
 import type { Where } from "../refusals.ts";
@@ -139,6 +139,7 @@ class GlacierVault implements Vault {
         yield { uploadId: MultipartUploadId, description: ArchiveDescription ?? "", createdAt };
       }
       if (!page.Marker) return;
+      if (page.Marker === marker) throw withoutEnd(where, "uploads");
       marker = page.Marker;
     }
   }
@@ -163,19 +164,21 @@ class GlacierVault implements Vault {
       for (const {
         Action,
         ArchiveId,
+        ArchiveSizeInBytes,
         CompletionDate,
         JobId,
         RetrievalByteRange,
         StatusCode,
       } of page.JobList ?? []) {
         // A part of an archive that somebody else asked for is no copy of it.
-        const isWhole = !RetrievalByteRange || RetrievalByteRange.startsWith("0-");
+        const isWhole = !RetrievalByteRange || RetrievalByteRange === `0-${Number(ArchiveSizeInBytes) - 1}`;
         if (Action !== "ArchiveRetrieval" || !ArchiveId || JobId === undefined || !isWhole) continue;
         const status = StatusCode === "Succeeded" || StatusCode === "Failed" ? StatusCode : "InProgress";
         const completedAt = CompletionDate ? (Date.parse(CompletionDate) as EpochMs) : null;
         jobs.push({ jobId: JobId, archiveId: ArchiveId, status, completedAt });
       }
       if (!page.Marker) return jobs;
+      if (page.Marker === marker) throw withoutEnd(where, "jobs");
       marker = page.Marker;
     }
   }
@@ -233,4 +236,16 @@ function stored(
 ): Stored {
   invariant(archiveId !== undefined, where.key, "the vault took an archive and gave it no id");
   return { archiveId, treeHash: checksum ?? "" };
+}
+
+/** A listing that goes in circles: what is behind would be taken for missing, and memory is not without end (I10). */
+function withoutEnd({ op, key }: Where, what: string): FirnlineError {
+  return new FirnlineError({
+    code: "E_ARCHIVE",
+    subject: key,
+    problem: `the vault's listing of ${what} says that there is more, and not where it goes on`,
+    hint: "Check that archive.endpoint is S3 Glacier, and any proxy or cache before it",
+    op,
+    key,
+  });
 }

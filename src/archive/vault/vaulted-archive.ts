@@ -34,6 +34,7 @@ import {
   type Swept,
   VAULT_CLASS,
 } from "../port.ts";
+import { segmentOfKey } from "../../segment/archive-keys.ts";
 import { checkedRange, missingObject, type Where } from "../refusals.ts";
 import { vaultArchiveOf, vaultVersion } from "../vault-locator.ts";
 import { examineVault } from "./examine-vault.ts";
@@ -196,7 +197,8 @@ class VaultedArchive implements Archive {
     const files = await abortUploads(
       this.#vault(this.#target),
       where,
-      ({ createdAt }) => createdAt < olderThan,
+      // Others have uploads in their vault too; of ours the description is a segment's key.
+      ({ createdAt, description }) => createdAt < olderThan && segmentOfKey(description) !== null,
     );
     return { files: swept.files + files, bytes: swept.bytes };
   }

@@ -142,12 +142,13 @@ export const isGet = ({ method, url }: Asked): boolean => method === "GET" && ur
 export const isHead = ({ method, url }: Asked): boolean => method === "HEAD" && url.split("/").length > 3;
 export const isPart = ({ method, url }: Asked): boolean => method === "PUT" && url.includes("partNumber=");
 export const isComplete = ({ method, url }: Asked): boolean => method === "POST" && /[?&]uploadId=/.test(url);
-export const isCopy = ({ method, headers }: Asked): boolean =>
-  method === "PUT" && headers["x-amz-copy-source"] !== undefined;
+/** Of an archived object: what a store can do is tried out with copies of its own. */
+export const isCopy = (asked: Asked): boolean =>
+  asked.method === "PUT" && asked.headers["x-amz-copy-source"] !== undefined && !isProbe(asked);
 export const isRestore = ({ method, url }: Asked): boolean => method === "POST" && /[?&]restore\b/.test(url);
 export const isList = ({ method, url }: Asked): boolean =>
   method === "GET" && /[?&](?:list-type=2|versions)(?:[=&]|$)/.test(url);
-export const isProbe = ({ url }: Asked): boolean => url.includes("_firnline/probe/");
+export const isProbe = ({ url }: Asked): boolean => url.includes("_firnline/_probe/");
 export const isData = ({ url }: Asked): boolean => url.includes(".parquet");
 
 /** A refusal that never reaches the store. */
@@ -160,7 +161,7 @@ export const refuse = (status: number, code: string, headers: Record<string, str
 
 /** What is asked for, so that two tries of it are the same. What the store can do is tried out under other names each time. */
 export const requestOf = ({ method, url }: Asked): string =>
-  `${method} ${url.includes("_firnline/probe/") ? url.replace(/probe\/\w+/, "probe").replace(/uploadId=[^&]*/, "") : url}`;
+  `${method} ${url.includes("_firnline/_probe/") ? url.replace(/probe\/\w+/, "probe").replace(/uploadId=[^&]*/, "") : url}`;
 
 /** `fate` for the first try of each request that matches. */
 export function firstTry(matches: (asked: Asked) => boolean, fate: Fate): (asked: Asked) => Fate {

@@ -30,19 +30,24 @@ beforeEach(async () => {
   Object.assign(process.env, { AWS_ACCESS_KEY_ID: "test", AWS_SECRET_ACCESS_KEY: "test" });
   held = new MemoryVault("examplevault");
   http = await GlacierHttp.over(held);
-  vault = openGlacierVault({
-    name: "examplevault",
-    region: "us-east-1",
-    endpoint: http.endpoint,
-    limits: LIMITS,
-    random: (count) => randomBytes(count),
-    sleep: async () => {},
-  });
+  vault = open();
 });
 afterEach(async () => {
+  delete process.env["AWS_SESSION_TOKEN"];
   await vault[Symbol.asyncDispose]();
   await http[Symbol.asyncDispose]();
 });
+
+function open(limits: Partial<typeof LIMITS> = {}): Vault {
+  return openGlacierVault({
+    name: "examplevault",
+    region: "us-east-1",
+    endpoint: http.endpoint,
+    limits: { ...LIMITS, ...limits },
+    random: (count) => randomBytes(count),
+    sleep: async () => {},
+  });
+}
 
 const refuse = (status: number, code: string) => () => ({
   status,
@@ -153,5 +158,70 @@ describe("a refusal", () => {
   it("of uploads in parts, by a server that has none, means that there are none", async () => {
     http.instead = () => ({ status: 404, body: "404 Not Found" });
     expect(await Array.fromAsync(vault.uploads(WHERE))).toEqual([]);
+  });
+});
+
+describe("an answer", () => {
+  it("that begins and does not end is left in time, and asked for again", async () => {
+    await using hasty = open({ answerMs: 100 });
+    http.instead = () => "hang";
+    await expect(hasty.describe(WHERE)).rejects.toMatchObject({
+      code: "E_ARCHIVE",
+      retryable: true,
+      problem: expect.stringContaining("did not answer in time"),
+    });
+    expect(http.seen).toHaveLength(LIMITS.attemptsMax);
+  });
+
+  it("that has no end is left too (I10)", async () => {
+    http.instead = () => ({ status: 200, body: `{"VaultName": "${"x".repeat(17 * MIB)}"}` });
+    await expect(vault.describe(WHERE)).rejects.toMatchObject({ code: "E_ARCHIVE", retryable: true });
+  });
+
+  it("that repeats the request does not give its credentials away", async () => {
+    const token = "FwoGZXIvYXdzEXAMPLE/session+token==";
+    process.env["AWS_SESSION_TOKEN"] = token;
+    const canonical = `The Canonical String should have been x-amz-security-token:${token}`;
+    const { body, ...rest } = refuse(403, "InvalidSignatureException")();
+    http.instead = () => ({ ...rest, body: body.replace("this is", canonical) });
+    await using own = open();
+    const failure = (await own.describe(WHERE).then(null, (error: unknown) => error)) as Error;
+    expect(failure).toMatchObject({ code: "E_ARCHIVE", hint: expect.stringContaining("AWS_PROFILE") });
+    const told = [failure, failure.cause as Error].flatMap(({ message, stack }) => [message, stack]).join();
+    expect(told).toContain("x-amz-security-token:***");
+    expect(told).not.toContain(token);
+  });
+});
+
+describe("a listing", () => {
+  const job = (JobId: string, RetrievalByteRange: string | null) => ({
+    Action: "ArchiveRetrieval",
+    ArchiveId: "a",
+    ArchiveSizeInBytes: 3 * MIB,
+    JobId,
+    RetrievalByteRange,
+    StatusCode: "InProgress",
+  });
+  const pages = (...bodies: readonly object[]): void => {
+    const left = [...bodies];
+    http.instead = () => ({ status: 200, body: JSON.stringify(left.shift() ?? bodies.at(-1)) });
+  };
+
+  it("of jobs has all pages, and only those that give out a whole archive", async () => {
+    pages(
+      { JobList: [job("whole", `0-${3 * MIB - 1}`), job("a part", `0-${MIB - 1}`)], Marker: "more" },
+      { JobList: [job("the rest", `${MIB}-${3 * MIB - 1}`), job("of a server without ranges", null)] },
+    );
+    expect((await vault.jobs(WHERE)).map(({ jobId }) => jobId)).toEqual([
+      "whole",
+      "of a server without ranges",
+    ]);
+  });
+
+  it("that goes in circles is an error", async () => {
+    pages({ JobList: [], UploadsList: [], Marker: "again" });
+    const problem = expect.stringContaining("there is more, and not where it goes on");
+    await expect(vault.jobs(WHERE)).rejects.toMatchObject({ code: "E_ARCHIVE", problem });
+    await expect(Array.fromAsync(vault.uploads(WHERE))).rejects.toMatchObject({ problem });
   });
 });

@@ -47,7 +47,7 @@ const plain: Answering = ({ method = "", url = "", headers }) => {
   if (method === "POST") isThere = true;
   if (method === "POST")
     return xml("<CompleteMultipartUploadResult><ETag>e</ETag></CompleteMultipartUploadResult>");
-  if (method === "PUT" && url.includes("_firnline/probe")) return DENIED;
+  if (method === "PUT" && url.includes("_firnline/_probe")) return DENIED;
   if (method === "PUT") return OK;
   if (method === "DELETE") return { status: 204 };
   if (method === "HEAD" && !isThere) return { status: 404 };
@@ -73,19 +73,26 @@ function listing(keys: readonly string[], next?: string): Reply {
 let server: Server;
 let answering: Answering;
 let asked: string[];
+/** Of small requests. */
+let bodies: string[];
 let archive: Archive;
 
 beforeEach(async () => {
   vi.stubEnv("AWS_ACCESS_KEY_ID", "a").stubEnv("AWS_SECRET_ACCESS_KEY", "b");
   asked = [];
+  bodies = [];
   creation = "";
   isThere = false;
   answering = plain;
   server = createServer((request, response) => {
     asked.push(`${request.method} ${request.url}`);
-    request.on("error", () => {}).resume();
+    const pieces: Buffer[] = [];
+    request
+      .on("error", () => {})
+      .on("data", (piece: Buffer) => void (pieces.length < 3 && pieces.push(piece)));
     response.on("error", () => {});
     request.on("end", () => {
+      bodies.push(Buffer.concat(pieces).toString());
       const reply = answering(request, response);
       if (reply === undefined) return;
       response.writeHead(reply.status ?? 200, reply.headers);
@@ -104,7 +111,7 @@ afterEach(async () => {
   vi.unstubAllEnvs();
 });
 
-function open(environ: Record<string, string> = {}): Archive {
+function open(environ: Record<string, string> = {}, own: Record<string, unknown> = {}): Archive {
   const endpoint = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const address = {
     name: "moto",
@@ -115,6 +122,7 @@ function open(environ: Record<string, string> = {}): Archive {
   } as const;
   return openBucket({ ...address, endpoint, lifecycleDaySeconds: null }, "bucket", {
     environ: { FIRNLINE_S3_PAUSE_MS: "1", ...environ },
+    archive: own,
   });
 }
 
@@ -208,6 +216,97 @@ describe("an answer that is none is asked for again", () => {
     expect(asked.filter((one) => one.startsWith("DELETE") && !one.includes("probe"))).toEqual([
       expect.stringContaining("uploadId=u0"),
     ]);
+  });
+});
+
+describe("a bucket of an account that the policy names", () => {
+  test("is asked for in every request, by that account; without it nobody is named", async () => {
+    const seen: string[] = [];
+    answering = (request, response) => {
+      const { "x-amz-expected-bucket-owner": owner, "x-amz-source-expected-bucket-owner": source } =
+        request.headers;
+      seen.push(`${String(owner)} ${String(source)}`);
+      if (/^\/bucket\/?$/.test(request.url ?? "")) return {};
+      return /[?&]versioning/.test(request.url ?? "")
+        ? xml("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>")
+        : plain(request, response);
+    };
+    await archive.examine();
+    expect(new Set(seen)).toEqual(new Set(["undefined undefined"]));
+    seen.length = 0;
+    await using own = open({}, { owner: "123456789012" });
+    await own.examine();
+    await own.create("a", patterned(LARGE));
+    expect(new Set(seen)).toEqual(new Set(["123456789012 undefined"]));
+    isThere = true;
+    await own.setClass(at("a"), "GLACIER").catch(() => {});
+    expect(new Set(seen)).toEqual(new Set(["123456789012 undefined", "123456789012 123456789012"]));
+  });
+});
+
+describe("an encryption that the policy names", () => {
+  test("is asked for by whatever makes an object, trials too: a bucket may refuse all else", async () => {
+    const made = new Map<string, Set<string>>();
+    answering = (request, response) => {
+      const { headers, method = "", url = "" } = request;
+      if (/[?&]versioning/.test(url))
+        return xml("<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>");
+      const isWhole = method === "PUT" && !/[?&](?:partNumber|tagging)/.test(url);
+      const isBegun = method === "POST" && /[?&]uploads/.test(url);
+      if (isWhole || isBegun) {
+        const what = isBegun ? "upload" : headers["x-amz-copy-source"] === undefined ? "object" : "copy";
+        const own = ["x-amz-server-side-encryption", "x-amz-server-side-encryption-aws-kms-key-id"];
+        made.set(what, (made.get(what) ?? new Set()).add(own.map((name) => headers[name]).join(" ")));
+      }
+      return plain(request, response);
+    };
+    await using own = open({}, { encryption: { mode: "SSE-KMS", key: "alias/audit" } });
+    await own.create("b", bytesOf("x")).catch(() => {});
+    await own.create("a", patterned(LARGE)).catch(() => {});
+    isThere = true;
+    await own.setClass(at("a"), "GLACIER").catch(() => {});
+    const wanted = new Set(["aws:kms alias/audit"]);
+    expect(Object.fromEntries(made)).toEqual({ object: wanted, upload: wanted, copy: wanted });
+  });
+});
+
+describe("a restore", () => {
+  test.each([
+    ["GLACIER", {}, "<RestoreRequest><Days>2</Days><GlacierJobParameters><Tier>Bulk</Tier>"],
+    [
+      "INTELLIGENT_TIERING",
+      { "x-amz-archive-status": "ARCHIVE_ACCESS" },
+      "<RestoreRequest><GlacierJobParameters>",
+    ],
+  ])("of %s says how long its copy stays, where that is a copy", async (storageClass, headers, begins) => {
+    let body = "";
+    answering = (request, response) => {
+      const { method = "", url = "" } = request;
+      if (method === "HEAD")
+        return { headers: { "content-length": "1", "x-amz-storage-class": storageClass, ...headers } };
+      if (method !== "POST") return plain(request, response);
+      expect(url).toContain("restore");
+      body = bodies.at(-1) ?? "";
+      return { status: 202 };
+    };
+    const restoring = { state: "restoring", readyAt: null };
+    expect(await archive.restore(at("a"), { days: 2, tier: "Bulk" })).toEqual(restoring);
+    expect(body.replaceAll(/<\?[^>]*>|\s+xmlns="[^"]*"|\s*\n\s*/g, "")).toContain(begins);
+  });
+});
+
+describe("a store that does not know what it has not", () => {
+  test("has no versions, locks or tags, and takes objects all the same", async () => {
+    answering = (request, response) =>
+      /[?&](?:versioning|object-lock|tagging)/.test(request.url ?? "")
+        ? { status: 501, body: errorDocument("NotImplemented") }
+        : plain(request, response);
+    expect(await archive.traits()).toEqual({ versions: false, namesVersions: false, locks: false });
+    expect((await archive.create("a", bytesOf("x"))).outcome).toBe("created");
+    isThere = true;
+    expect(await archive.head(at("a"))).toMatchObject({ versionId: null, tags: {} });
+    const failure = await failureOf(archive.tag(at("a"), { b: "c" }));
+    expect(failure).toMatchObject({ code: "E_ARCHIVE", retryable: false });
   });
 });
 
@@ -435,7 +534,7 @@ describe("what is tried out before", () => {
       const { method = "", url = "" } = request;
       const [path = ""] = url.split("?");
       if (HEAD_BUCKET.test(`${method} ${path}`)) return {};
-      if (!path.includes("_firnline/probe") || url.includes("partNumber")) return plain(request, response);
+      if (!path.includes("_firnline/_probe") || url.includes("partNumber")) return plain(request, response);
       if (method === "PUT" && keys.has(path))
         return { status: 412, body: errorDocument("PreconditionFailed") };
       if (method === "PUT") {
@@ -463,7 +562,7 @@ describe("what is tried out before", () => {
     (await archive.examine()).findings.map(
       ({ code, problem, retryable }) => `${code} ${retryable} ${problem}`,
     );
-  const PROBE = /^PUT .*_firnline\/probe\/\w+\?x-id=PutObject/;
+  const PROBE = /^PUT .*_firnline\/_probe\/\w+\?x-id=PutObject/;
 
   test("finds nothing wrong with a plain bucket", async () => {
     failing(/never/, 0, {});
@@ -494,7 +593,7 @@ describe("what is tried out before", () => {
   });
 
   test("a part that did not come is no checksum that was compared", async () => {
-    failing(/^PUT .*_firnline\/probe\/\w+\?.*partNumber/, 1, {
+    failing(/^PUT .*_firnline\/_probe\/\w+\?.*partNumber/, 1, {
       status: 400,
       body: errorDocument("RequestTimeout"),
     });

@@ -13,7 +13,7 @@ import { MemoryVault } from "../../support/memory-vault.ts";
 
 const MIB = 1 << 20;
 const HOUR = 3_600_000;
-const KEY = "audit_logs/daily/rule=default/dt=2026-01-01/0000000001-0011223344556677.parquet";
+const KEY = "audit_logs/daily/rule=default/dt=2026-01-01/000000000001-0011223344556677.parquet";
 const STANDARD = { days: 1, tier: "Standard" } as const;
 
 let now: number;
@@ -127,14 +127,19 @@ describe("an object that goes to the vault", () => {
   });
 
   it("in parts that a killed process left is begun anew, and nothing is left over", async () => {
+    const left = (): string[] => [...vault.unfinished.values()].map(({ description }) => description);
     await vault.beginUpload({ op: "", key: "" }, KEY, MIB);
     await vault.beginUpload({ op: "", key: "" }, "somebody else's", MIB);
     const pin = await create(randomBytes(3 * MIB));
     await archive.setClass(pin, VAULT_CLASS);
-    expect([...vault.unfinished.values()].map(({ description }) => description)).toEqual(["somebody else's"]);
+    expect(left()).toEqual(["somebody else's"]);
+    // Of another object, and its run did not come back to it.
+    await vault.beginUpload({ op: "", key: "" }, KEY.replace("000000000001", "000000000002"), MIB);
     now += 48 * HOUR;
+    expect(await archive.sweepTemporary((now - 72 * HOUR) as EpochMs)).toMatchObject({ files: 0 });
     expect(await archive.sweepTemporary((now - 24 * HOUR) as EpochMs)).toMatchObject({ files: 1 });
-    expect(vault.unfinished.size).toBe(0);
+    // The vault is older than the archive, and has other users.
+    expect(left()).toEqual(["somebody else's"]);
   });
 
   it("stays where it is once it is there, and cannot be tagged, locked or moved back", async () => {
