@@ -6,7 +6,8 @@ import type { Archive, Locator } from "../archive/port.ts";
 import { hashObject, readBytes } from "../archive/read-object.ts";
 import { FirnlineError } from "../errors.ts";
 import { type DecodedGroup, type DecodeGroup, groupJob } from "../parquet/decode-group.ts";
-import { readIndex } from "../parquet/read-index.ts";
+import { apartProblem } from "../parquet/pin-index.ts";
+import { openIndex } from "../parquet/read-index.ts";
 import { type ByteRange, readLayout, type ReadRange, type RowGroupLayout } from "../parquet/read-segment.ts";
 import type { RawRows } from "../rows/copy-binary.ts";
 import { toHex } from "../rows/hex.ts";
@@ -63,7 +64,8 @@ async function readBack(
   const tail = await readTail(manifest, newHash, read);
   if (tail !== null && tail.problem !== null) return { ...nothing, indexProblem: tail.problem };
   const layout = await readLayout(manifest, read, tail?.bytes);
-  const index = tail === null ? null : readIndex(manifest, layout, tail.bytes);
+  const index = tail === null ? null : openIndex(manifest, layout, tail.bytes);
+  let indexProblem = tail === null ? null : apartProblem(newHash, manifest, tail);
   let hash = newHash();
   let at = 0;
   const hashUpTo = async (end: number): Promise<void> => {
@@ -73,7 +75,6 @@ async function readBack(
   };
   const chunks: { rows: number; digests: readonly string[] }[] = [];
   let rows = 0n;
-  let indexProblem: string | null = null;
   const take = async ({ number, decoded }: Decoding): Promise<void> => {
     const group = layout.rowGroups[number] as RowGroupLayout;
     const { chunks: found, problem } = await decoded;
@@ -92,7 +93,7 @@ async function readBack(
     const piece = await read(group);
     hash = hash.update(piece);
     at = group.end;
-    const entries = index?.rowGroups[number] ?? null;
+    const entries = index?.(number) ?? null;
     const job = groupJob(manifest, group, { index: entries, bytes: piece, wantsRows: onChunk !== undefined });
     const decoding = { number, decoded: decodeGroup(job) };
     decoding.decoded.catch(() => {}); // it is awaited, perhaps after another one's error
@@ -115,14 +116,14 @@ async function readTail(
   { index, object }: Manifest,
   newHash: NewSha256,
   read: ReadRange,
-): Promise<{ readonly bytes: Uint8Array; readonly problem: string | null } | null> {
+): Promise<{ readonly start: number; readonly bytes: Uint8Array; readonly problem: string | null } | null> {
   if (index === undefined) return null;
   const [start, end] = [Number(index.start), Number(object.bytes)];
   if (end - start > TAIL_BYTES_MAX || start >= end) {
-    return { bytes: new Uint8Array(), problem: `its index is from byte ${start} to ${end}` };
+    return { start, bytes: new Uint8Array(), problem: `its index is from byte ${start} to ${end}` };
   }
   const bytes = await read({ start, end });
   const found = toHex(newHash().update(bytes).digest());
   const problem = found === index.sha256 ? null : `its index has the SHA-256 ${found}`;
-  return { bytes, problem };
+  return { start, bytes, problem };
 }

@@ -52,12 +52,15 @@ export interface PipelineRecord {
   };
 }
 
-/** A pin without its key, which follows from pipeline, rule, day and segment. */
-export interface StoredPin {
+/** An object without its key, which follows from pipeline, rule, day and segment. What it hashes to, its manifest says. */
+export interface StoredObject {
   readonly versionId: string | null;
-  readonly etag: string | null;
-  readonly sha256: string;
   readonly bytes: bigint;
+}
+
+/** A manifest, pinned by its hash. */
+export interface StoredPin extends StoredObject {
+  readonly sha256: string;
 }
 
 export interface SegmentRecord extends SegmentKeeping {
@@ -70,7 +73,7 @@ export interface SegmentRecord extends SegmentKeeping {
   readonly rows: bigint;
   readonly storageClass: string;
   /** Null until uploaded. */
-  readonly object: StoredPin | null;
+  readonly object: StoredObject | null;
   /** Null until sealed. */
   readonly manifest: StoredPin | null;
   /** Whether it replaces chunks of other segments. Left unfinished it is given up, not resumed. */
@@ -246,7 +249,7 @@ export interface Catalog<Tx> {
     segment: string,
     upload: {
       rows: bigint;
-      object: StoredPin;
+      object: StoredObject;
       chunkRows: readonly number[];
       draft: Uint8Array;
       shape: string;

@@ -9,7 +9,15 @@ import type { LeafName } from "../segment/partition-key.ts";
 import type { ChunkState, SegmentState } from "../segment/state.ts";
 import type { Hold } from "./holds.ts";
 import type { PendingEntry } from "./pending-entry.ts";
-import type { ChunkRecord, Lease, LeaseHolder, PipelineRecord, SegmentRecord, StoredPin } from "./port.ts";
+import type {
+  ChunkRecord,
+  Lease,
+  LeaseHolder,
+  PipelineRecord,
+  SegmentRecord,
+  StoredObject,
+  StoredPin,
+} from "./port.ts";
 
 export interface CatalogSegment {
   readonly record: SegmentRecord;
@@ -42,7 +50,7 @@ export interface RebuiltSegment {
   readonly dayTo: DayUtc;
   readonly rows: bigint;
   readonly storageClass: string;
-  readonly object: StoredPin;
+  readonly object: StoredObject;
   readonly manifest: StoredPin;
   /** When its object was tagged, as the journal writes it; null where it was not. */
   readonly taggedAt: string | null;

@@ -58,7 +58,7 @@ export interface ColumnEntry extends Bounds {
   readonly pages: readonly PageEntry[];
   /** What the column index says of its bounds from page to page: both go up, or both go down. */
   readonly order: PageOrder;
-  /** The blocks of its bloom filter. */
+  /** The blocks of its bloom filter; null where there is none, or it was not read. */
   readonly bloomFilter: Uint8Array | null;
 }
 
@@ -68,19 +68,45 @@ export interface SegmentIndex {
 }
 
 /**
- * Reads the index from `tail`, the object's last bytes, which hash to what the manifest says. Throws `E_FORMAT` when it does
- * not belong to this layout.
+ * Reads the index from `tail`, the object's last bytes, which hash to what the manifest says: with the bloom filters, or what
+ * is behind them. Throws `E_FORMAT` when it does not belong to this layout.
  */
-export function readIndex(manifest: Manifest, layout: SegmentLayout, tail: Uint8Array): SegmentIndex {
+export function readIndex(
+  manifest: Manifest,
+  layout: SegmentLayout,
+  tail: Uint8Array,
+  filters: "within" | "before" = "within",
+): SegmentIndex {
+  const read = openIndex(manifest, layout, tail, filters);
+  return { rowGroups: layout.rowGroups.map((_, number) => read(number)) };
+}
+
+/**
+ * The same, a row group at a time and when it is asked for: of a segment of millions of rows the whole index is tens of
+ * megabytes as objects (I10). What is called throws `E_FORMAT` as well.
+ */
+export function openIndex(
+  manifest: Manifest,
+  layout: SegmentLayout,
+  tail: Uint8Array,
+  filters: "within" | "before" = "within",
+): (rowGroup: number) => readonly ColumnEntry[] {
   const { key } = manifest.object;
-  try {
+  const orForeign = <T>(read: () => T): T => {
+    try {
+      return read();
+    } catch (cause) {
+      throw foreign(key, `its index cannot be read (${(cause as Error).message})`, cause);
+    }
+  };
+  return orForeign(() => {
     const trailer = new DataView(tail.buffer, tail.byteOffset, tail.byteLength);
     const footerEnd = tail.length - TRAILER_BYTES;
     const footerStart = footerEnd - trailer.getUint32(footerEnd, true);
     if (footerStart < 0) throw new Error("its footer begins before it");
     const footer = readSegmentFooter(manifest, tail.subarray(footerStart, footerEnd));
-    if (footer.rowGroups.length !== layout.rowGroups.length)
-      throw new Error(`it has ${footer.rowGroups.length} row groups`);
+    if (footer.rowGroups !== layout.rowGroups.length)
+      throw new Error(`it has ${footer.rowGroups} row groups`);
     const tailStart = Number(manifest.object.bytes) - tail.length;
     const at = ({ offset, length }: Extent): Uint8Array => {
       const start = offset - tailStart;
@@ -88,22 +114,20 @@ export function readIndex(manifest: Manifest, layout: SegmentLayout, tail: Uint8
         throw new Error(`an index at ${offset}`);
       return tail.subarray(start, start + length);
     };
-    return {
-      rowGroups: layout.rowGroups.map((group, index) => {
-        const { columns = [], sortedBy = [] } = footer.rowGroups[index] ?? {};
+    return (index) =>
+      orForeign(() => {
+        const group = layout.rowGroups[index] as RowGroupLayout;
+        const { columns, sortedBy } = footer.rowGroup(index);
         // Our encoder says no more, and more would not be proved.
         if (sortedBy.length > 1 || sortedBy.some(({ isDescending }) => isDescending))
           throw new Error(`row group ${index} is sorted by more than a column, or downwards`);
         if (columns.length !== group.columns.length) throw new Error(`row group ${index} has other columns`);
         return columns.map((column, number) => ({
-          ...readEntry(group, number, column, at),
+          ...readEntry(group, number, filters === "within" ? column : { ...column, bloomFilter: null }, at),
           isSorted: sortedBy[0]?.column === number,
         }));
-      }),
-    };
-  } catch (cause) {
-    throw foreign(key, `its index cannot be read (${(cause as Error).message})`, cause);
-  }
+      });
+  });
 }
 
 function readEntry(
@@ -188,7 +212,7 @@ export function chunksThatMayHold(
     const chunk = manifest.chunks[number] as ManifestChunk;
     const lastRow = firstRow + chunk.rows;
     const isHere =
-      hasException(chunk, column, field, seeker) ||
+      hasException(manifest, chunk, column, field) ||
       (isInGroup &&
         (entry.pages.length === 0 ||
           entry.pages.some(
@@ -237,10 +261,18 @@ function boundsMayHold({ min, max, nulls }: Bounds, { isNull, plain, order }: Se
   );
 }
 
-/** What stands in the manifest in the place of the file's value is in no statistics. A NULL never does. */
-function hasException(chunk: ManifestChunk, column: number, field: SoughtField, { plain }: Seeker): boolean {
+/**
+ * What stands in the manifest in the place of the file's value is in no statistics and no filter: whether a row of the chunk
+ * may have the field that way. A NULL never does.
+ */
+export function hasException(
+  { columns }: Pick<Manifest, "columns">,
+  chunk: ManifestChunk,
+  column: number,
+  field: SoughtField,
+): boolean {
   if (field === null || chunk.exceptions.length === 0) return false;
-  const sought = plain === null ? null : toHex(field);
+  const sought = plainOfField(columns[column] as Column, field) === null ? null : toHex(field);
   return chunk.exceptions.some(
     (exception) => exception.column === column && (sought === null || exception.field === sought),
   );

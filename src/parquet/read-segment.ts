@@ -125,14 +125,15 @@ function requireSchema(manifest: Manifest, { schema }: Footer): void {
 
 function layRowGroups(manifest: Manifest, footer: Footer, bytes: number): RowGroupLayout[] {
   const key = manifest.object.key;
-  if (footer.rowGroups.length !== manifest.rowGroups.length) {
-    throw foreign(key, `it has ${footer.rowGroups.length} row groups, expected ${manifest.rowGroups.length}`);
+  if (footer.rowGroups !== manifest.rowGroups.length) {
+    throw foreign(key, `it has ${footer.rowGroups} row groups, expected ${manifest.rowGroups.length}`);
   }
   let firstRow = 0;
   let chunkFrom = 0;
   let lastEnd = 4;
-  return footer.rowGroups.map((group, index) => {
-    const chunkTo = chunkFrom + (manifest.rowGroups[index] as number);
+  return manifest.rowGroups.map((chunks, index) => {
+    const group = footer.rowGroup(index);
+    const chunkTo = chunkFrom + chunks;
     const rows = manifest.chunks.slice(chunkFrom, chunkTo).reduce((sum, chunk) => sum + chunk.rows, 0);
     if (group.rows !== rows)
       throw foreign(key, `row group ${index} has ${group.rows} rows, expected ${rows}`);

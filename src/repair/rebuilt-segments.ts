@@ -121,12 +121,7 @@ function rebuildSegment(
     throw differs(history.manifest.key, `it has ${rowsOf.length} chunks, and the journal knows of more`);
   }
   const { state, chunks } = standingAfterRebuild(history, rowsOf.length, found);
-  const pin = ({ versionId, etag, sha256, bytes }: SegmentHistory["object"]): RebuiltSegment["object"] => ({
-    versionId,
-    etag,
-    sha256,
-    bytes: BigInt(bytes),
-  });
+  const { object, manifest: pin } = history;
   return {
     segment: history.segment,
     state,
@@ -136,8 +131,8 @@ function rebuildSegment(
     dayTo: parseDay(history.dayTo),
     rows: BigInt(history.rows),
     storageClass: history.storageClass,
-    object: pin(history.object),
-    manifest: pin(history.manifest),
+    object: { versionId: object.versionId, bytes: BigInt(object.bytes) },
+    manifest: { versionId: pin.versionId, sha256: pin.sha256, bytes: BigInt(pin.bytes) },
     taggedAt: history.taggedAt,
     sealedAt: history.sealedAt,
     chunks: chunks.map((chunk) => ({ ...chunk, rows: rowsOf[chunk.chunk] as number })),

@@ -43,8 +43,8 @@ export function catalogFindings(
 
 /** What it is, and where. */
 function recordProblem(history: SegmentHistory, { record }: CatalogSegment): string | null {
-  const pin = (one: { versionId: string | null; sha256: string; bytes: string | bigint } | null): string =>
-    one === null ? "none" : `${one.sha256}, ${one.bytes} bytes, version ${one.versionId}`;
+  const version = (one: { versionId: string | null; bytes: string | bigint } | null): string =>
+    one === null ? "none" : `${one.bytes} bytes, version ${one.versionId}`;
   const pairs: readonly (readonly [string, string, string])[] = [
     ["rule", record.rule, history.rule],
     [
@@ -54,8 +54,10 @@ function recordProblem(history: SegmentHistory, { record }: CatalogSegment): str
     ],
     ["rows", record.rows.toString(), history.rows],
     ["storage class", record.storageClass, history.storageClass],
-    ["object", pin(record.object), pin(history.object)],
-    ["manifest", pin(record.manifest), pin(history.manifest)],
+    // What the object hashes to, the manifest says; and `manifestProblem` that it is what the journal says.
+    ["object", version(record.object), version(history.object)],
+    ["manifest", version(record.manifest), version(history.manifest)],
+    ["manifest's SHA-256", record.manifest?.sha256 ?? "none", history.manifest.sha256],
   ];
   const other = pairs.find(([, its, journaled]) => its !== journaled);
   return other === undefined

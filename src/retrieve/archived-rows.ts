@@ -7,7 +7,7 @@ import type { Manifest, ManifestChunk } from "../segment/manifest.ts";
 import { ahead } from "./ahead.ts";
 import type { PreparedFilter } from "./filters.ts";
 import { mayHoldTimes, soughtFields } from "./sought-fields.ts";
-import { chunksWorthReading, openIndex, readSought } from "./sought-rows.ts";
+import { chunksInFilters, chunksWorthReading, openIndex, readSought } from "./sought-rows.ts";
 import { intoUnited, type UnitedColumns } from "./united-columns.ts";
 import type { TimeLimits } from "./wanted-rows.ts";
 
@@ -47,16 +47,18 @@ export async function readArchived(
   );
   const sought = soughtFields(manifest.columns, united, wanted?.filters ?? []);
   if (sought === null || chunks.length === 0) return [];
+  const inFilters = await chunksInFilters(reader, record, manifest, chunks, sought);
+  if (inFilters.length === 0) return [];
   const proved = sought.length === 0 ? null : await openIndex(reader, record, manifest);
   const intoAnswer = intoUnited(manifest.columns, united);
   if (proved === null) {
     // Of whole row groups only those of one segment are read ahead: with filters several segments are opened at once.
     const begin = wanted?.filters.length === 0 ? ahead<RawRows> : (rows: AsyncIterable<RawRows>) => rows;
-    return sequences(manifest, chunks).map((own) =>
+    return sequences(manifest, inFilters).map((own) =>
       begin(readAll(reader, record, manifest, own, intoAnswer)),
     );
   }
-  return sequences(manifest, chunksWorthReading(proved, chunks, sought)).map((own) =>
+  return sequences(manifest, chunksWorthReading(proved, inFilters, sought)).map((own) =>
     ahead(mapRows(readSought(reader, proved, own, sought), ({ rows }) => intoAnswer(rows))),
   );
 }

@@ -5,7 +5,7 @@
  * the manifest has, or by its own columns, which hashed to the manifest.
  */
 import { objectLocator, manifestLocator } from "../archive/locators.ts";
-import type { PipelineRecord, ReadableSegment } from "../catalog/port.ts";
+import type { PipelineRecord, ReadableSegment, SegmentRecord } from "../catalog/port.ts";
 import type { AnswerFormat } from "./formats/answer-format.ts";
 import { type RemovedDays, removedDaysJson } from "./removed-days.ts";
 import { canonicalJson, type Json } from "../segment/canonical-json.ts";
@@ -28,6 +28,8 @@ export interface EvidenceInput {
   };
   readonly rowsFrom: { readonly hot: bigint; readonly warm: bigint; readonly cold: bigint };
   readonly segments: readonly ReadableSegment[];
+  /** SHA-256 of a segment's object, as its manifest says. */
+  readonly objectHash: (record: SegmentRecord) => string;
   readonly removed: RemovedDays;
 }
 
@@ -57,7 +59,7 @@ export function evidenceText(input: EvidenceInput): string {
     segments: input.segments.map(({ record, prunedChunks }) => ({
       segment: record.segment,
       rows: `${record.rows}`,
-      object: { key: objectLocator(pipeline.pipeline, record).key, sha256: record.object?.sha256 ?? "" },
+      object: { key: objectLocator(pipeline.pipeline, record).key, sha256: input.objectHash(record) },
       manifest: {
         key: manifestLocator(pipeline.pipeline, record).key,
         sha256: record.manifest?.sha256 ?? "",

@@ -6,6 +6,7 @@
 import { manifestLocator } from "../archive/locators.ts";
 import { readManifestBytes, type SegmentReader } from "../archived/read-chunks.ts";
 import type { SegmentRecord } from "../catalog/port.ts";
+import { invariant } from "../errors.ts";
 import { decodeManifest, type Manifest } from "../segment/manifest.ts";
 
 const KEPT_BYTES_MAX = 16 * 1024 * 1024;
@@ -14,6 +15,8 @@ export class KeptManifests {
   readonly #reader: SegmentReader;
   readonly #bytesMax: number;
   readonly #kept = new Map<string, Uint8Array>();
+  /** What the object of each hashes to: some hundred bytes a segment, as the catalog's record has. */
+  readonly #objects = new Map<string, string>();
   #bytes = 0;
 
   constructor(reader: SegmentReader, bytesMax = KEPT_BYTES_MAX) {
@@ -42,9 +45,18 @@ export class KeptManifests {
     return this.#decode(record, kept);
   }
 
+  /** SHA-256 of the segment's object, by its manifest, which was looked at before. */
+  objectHash(record: SegmentRecord): string {
+    const sha256 = this.#objects.get(nameOf(record));
+    invariant(sha256 !== undefined, `segment ${record.segment}`, "its manifest was not looked at");
+    return sha256;
+  }
+
   #decode(record: SegmentRecord, text: Uint8Array): Manifest {
     const { newHash, pipeline } = this.#reader;
-    return decodeManifest(newHash, text, manifestLocator(pipeline, record).key);
+    const manifest = decodeManifest(newHash, text, manifestLocator(pipeline, record).key);
+    this.#objects.set(nameOf(record), manifest.object.sha256);
+    return manifest;
   }
 }
 

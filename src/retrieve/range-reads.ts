@@ -10,7 +10,7 @@ import type { ObjectPiece } from "../parquet/read-pages.ts";
  * chunk go out together; and what is between the pages of one chunk in two columns, those of its neighbours, is mostly
  * either a few kilobytes (numbers, times, short texts) or some hundred.
  */
-const GAP_BYTES = 16 * 1024;
+const GAP_BYTES = 4 * 1024;
 /** Requests under way for one segment. */
 const READS_MAX = 4;
 
@@ -18,12 +18,13 @@ export async function readRanges(
   { archive, signal }: SegmentReader,
   object: Locator,
   ranges: readonly ByteRange[],
+  gapBytes = GAP_BYTES,
 ): Promise<ObjectPiece[]> {
   const pieces: ObjectPiece[] = [];
   const use = async (range: ByteRange): Promise<void> => {
     pieces.push({ start: range.start, bytes: await readBytes(archive, object, range, signal) });
   };
-  await inParallel(joinNear(ranges), use, READS_MAX);
+  await inParallel(joinNear(ranges, gapBytes), use, READS_MAX);
   return pieces;
 }
 

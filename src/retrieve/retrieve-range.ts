@@ -86,7 +86,13 @@ export async function retrieveRange<Tx>(
     // Both files are made before the long work, so that a name that cannot be written is known at once.
     await using out = await OutputFile.open(options.out, retrieval.retrieval, newHash);
     await using evidence = await OutputFile.open(evidencePath(options.out), retrieval.retrieval, newHash);
-    const { segments, ...answered } = await answer(environment, source, options, retrieval.retrieval, out);
+    const { segments, manifests, ...answered } = await answer(
+      environment,
+      source,
+      options,
+      retrieval.retrieval,
+      out,
+    );
     const removed = await findRemovedDays(environment, options.request, segments);
     const result = { ...answered.result, expired: rowsExpired(removed) };
     const at = timestamp(clock);
@@ -101,6 +107,7 @@ export async function retrieveRange<Tx>(
         answer: result,
         rowsFrom: result.rowsFrom,
         segments,
+        objectHash: (record) => manifests.objectHash(record),
         removed,
       }),
     );
@@ -117,13 +124,19 @@ export async function retrieveRange<Tx>(
   }
 }
 
+interface Answered {
+  readonly result: Omit<RetrieveResult, "expired">;
+  readonly segments: readonly ReadableSegment[];
+  readonly manifests: KeptManifests;
+}
+
 async function answer<Tx>(
   environment: Environment<Tx>,
   source: SourceTable,
   options: RetrieveOptions,
   retrieval: string,
   out: OutputFile,
-): Promise<{ result: Omit<RetrieveResult, "expired">; segments: readonly ReadableSegment[] }> {
+): Promise<Answered> {
   const { archive, decodeGroup, newHash, policy } = environment;
   const { pipeline } = policy;
   const { request, signal } = options;
@@ -225,7 +238,7 @@ async function answer<Tx>(
     bytes: out.bytes,
     evidence: evidencePath(options.out),
   };
-  return { result, segments };
+  return { result, segments, manifests };
 }
 
 function wantedDays({ from, to }: RetrieveOptions["request"]): WantedDays {

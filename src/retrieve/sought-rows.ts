@@ -10,12 +10,24 @@ import { objectLocator } from "../archive/locators.ts";
 import { readBytes } from "../archive/read-object.ts";
 import { type ArchivedChunk, type SegmentReader, verifyColumns } from "../archived/read-chunks.ts";
 import type { SegmentRecord } from "../catalog/port.ts";
-import { chunksThatMayHold, readIndex, type SegmentIndex } from "../parquet/read-index.ts";
-import { decodeSelected, type PartialChunk, selectedRanges, type Selection } from "../parquet/read-pages.ts";
-import { readLayout, type RowGroupLayout, type SegmentLayout } from "../parquet/read-segment.ts";
+import { type FilterPart, filterPart, partMayHold } from "../parquet/pin-index.ts";
+import { chunksThatMayHold, hasException, readIndex, type SegmentIndex } from "../parquet/read-index.ts";
+import {
+  decodeSelected,
+  type ObjectPiece,
+  type PartialChunk,
+  selectedRanges,
+  type Selection,
+} from "../parquet/read-pages.ts";
+import {
+  type ByteRange,
+  readLayout,
+  type RowGroupLayout,
+  type SegmentLayout,
+} from "../parquet/read-segment.ts";
 import { indexFields, type RawColumn } from "../rows/copy-binary.ts";
 import { toHex } from "../rows/hex.ts";
-import type { Manifest } from "../segment/manifest.ts";
+import type { Manifest, ManifestChunk } from "../segment/manifest.ts";
 import { readRanges } from "./range-reads.ts";
 import type { SoughtField } from "./sought-fields.ts";
 
@@ -30,6 +42,41 @@ export interface ProvedSegment {
   readonly index: SegmentIndex;
 }
 
+/**
+ * Those of the wanted chunks that the bloom filters do not rule out, in their order. Of each filter that the manifest binds in
+ * parts one part is read; where it binds none, nothing is read and nothing ruled out.
+ */
+export async function chunksInFilters(
+  reader: SegmentReader,
+  record: SegmentRecord,
+  manifest: Manifest,
+  wanted: readonly number[],
+  sought: readonly SoughtField[],
+): Promise<number[]> {
+  const left = new Set(wanted);
+  const asked: { readonly part: FilterPart; readonly seek: SoughtField; readonly chunks: number[] }[] = [];
+  let chunkFrom = 0;
+  for (const [group, count] of manifest.rowGroups.entries()) {
+    const chunks = numbers({ chunkFrom, chunkTo: chunkFrom + count }).filter((chunk) => left.has(chunk));
+    chunkFrom += count;
+    for (const seek of chunks.length === 0 ? [] : sought) {
+      const part = filterPart(manifest, group, seek.column, seek.field);
+      if (part !== null) asked.push({ part, seek, chunks });
+    }
+  }
+  // What lies between two parts is most of what they are read for: to leave it out.
+  const ranges = asked.map(({ part }) => part);
+  const pieces = await readRanges(reader, objectLocator(reader.pipeline, record), ranges, 0);
+  for (const { part, seek, chunks } of asked) {
+    if (partMayHold(reader.newHash, part, bytesOf(pieces, part))) continue;
+    for (const chunk of chunks) {
+      const found = manifest.chunks[chunk] as ManifestChunk;
+      if (!hasException(manifest, found, seek.column, seek.field)) left.delete(chunk);
+    }
+  }
+  return wanted.filter((chunk) => left.has(chunk));
+}
+
 /** Null where nothing may be left out: there is no index, or its bytes are not those that were sealed. */
 export async function openIndex(
   { archive, newHash, pipeline, signal }: SegmentReader,
@@ -37,17 +84,21 @@ export async function openIndex(
   manifest: Manifest,
 ): Promise<ProvedSegment | null> {
   if (manifest.index === undefined) return null;
+  // Filters that the manifest binds apart were asked before (`chunksInFilters`).
+  const { apart } = manifest.index;
+  const { start, sha256 } = apart ?? manifest.index;
   const object = objectLocator(pipeline, record);
-  const range = { start: Number(manifest.index.start), end: Number(manifest.object.bytes) };
+  const range = { start: Number(start), end: Number(manifest.object.bytes) };
   if (!(range.start < range.end && range.end - range.start <= TAIL_BYTES_MAX)) return null;
   const tail = await readBytes(archive, object, range, signal);
-  if (toHex(newHash().update(tail).digest()) !== manifest.index.sha256) return null;
+  if (toHex(newHash().update(tail).digest()) !== sha256) return null;
   const layout = await readLayout(
     manifest,
     async (other) => await readBytes(archive, object, other, signal),
     tail,
   );
-  return { record, manifest, layout, index: readIndex(manifest, layout, tail) };
+  const index = readIndex(manifest, layout, tail, apart === undefined ? "within" : "before");
+  return { record, manifest, layout, index };
 }
 
 /** Those of the wanted chunks that the index does not rule out, in their order. */
@@ -123,6 +174,12 @@ function hasRow({ rows, columns }: PartialChunk, sought: readonly SoughtField[])
     if (isHere) return true;
   }
   return false;
+}
+
+/** Each range was read with one of the pieces. */
+function bytesOf(pieces: readonly ObjectPiece[], { start, end }: ByteRange): Uint8Array {
+  const piece = pieces.find((one) => one.start <= start && end <= one.start + one.bytes.length);
+  return piece?.bytes.subarray(start - piece.start, end - piece.start) ?? new Uint8Array();
 }
 
 const numbers = ({ chunkFrom, chunkTo }: Pick<RowGroupLayout, "chunkFrom" | "chunkTo">): number[] =>

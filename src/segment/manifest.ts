@@ -63,6 +63,21 @@ const chunkSchema = z.strictObject({
     ),
 });
 
+const filterSchema = z.strictObject({
+  rowGroup: z.int().nonnegative(),
+  column: z.int().nonnegative().describe("Index into columns"),
+  start: decimal.describe("Where its blocks begin in the object, behind the filter's header"),
+  bytes: z.int().positive().describe("Of its blocks"),
+  partBytes: z.int().positive().describe("Of each part; the last one may be shorter"),
+  parts: z.array(hex(32)).min(1).describe("SHA-256 of each part, in order"),
+});
+
+const apartSchema = z
+  .strictObject({ filters: z.array(filterSchema).min(1), start: decimal, sha256: hex(32) })
+  .describe(
+    "The same again, for a reader of less: bloom filters by parts, and from start on what is behind them",
+  );
+
 export const manifestSchema = z.strictObject({
   format: z.literal(MANIFEST_FORMAT),
   archiveId: z.uuid(),
@@ -94,7 +109,7 @@ export const manifestSchema = z.strictObject({
   }),
   rowGroups: z.array(z.int().positive()).describe("Chunks in each row group, in order"),
   index: z
-    .strictObject({ start: decimal, sha256: hex(32) })
+    .strictObject({ start: decimal, sha256: hex(32), apart: apartSchema.optional() })
     .optional()
     .describe(
       "SHA-256 of the object's bytes from start to its end: indexes, bloom filters and footer. Without it nothing is " +
@@ -111,6 +126,7 @@ export const manifestSchema = z.strictObject({
 export type Manifest = z.infer<typeof manifestSchema>;
 export type ManifestChunk = z.infer<typeof chunkSchema>;
 export type FieldException = z.infer<typeof exceptionSchema>;
+export type PinnedFilter = z.infer<typeof filterSchema>;
 
 /** The table that a chunk's rows were in. */
 export function tableOf(

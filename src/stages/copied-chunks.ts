@@ -10,10 +10,10 @@ import { type ArchivedChunk, readChunkGroups } from "../archived/read-chunks.ts"
 import type { SegmentRecord } from "../catalog/port.ts";
 import { timestamp } from "../environment.ts";
 import { invariant } from "../errors.ts";
+import { pinIndex } from "../parquet/pin-index.ts";
 import type { SegmentEncoder } from "../parquet/segment-encoder.ts";
 import type { DayUtc } from "../rows/day.ts";
 import { formatDay } from "../rows/day.ts";
-import { toHex } from "../rows/hex.ts";
 import type { ChunksOf } from "../segment/journal.ts";
 import {
   encodeManifest,
@@ -81,7 +81,7 @@ export async function copyChunks<Tx>(
   );
   await catalog.uploaded(lease, reserved.segment, {
     rows: BigInt(manifest.rows),
-    object: { versionId: pin.versionId, etag: pin.etag, sha256: pin.sha256, bytes: pin.bytes },
+    object: { versionId: pin.versionId, bytes: pin.bytes },
     chunkRows: manifest.chunks.map(({ rows }) => rows),
     draft: encodeManifest(manifest),
     shape: shapeOf(newHash, manifest),
@@ -148,9 +148,9 @@ class Copying<Tx> {
     const last = await this.#encode(encoder, group);
     start += last.length;
     yield last;
-    const index = await encoder.finish();
-    this.#index = { start: String(start), sha256: toHex(newHash().update(index).digest()) };
-    yield index;
+    const tail = await encoder.finish();
+    this.#index = pinIndex(newHash, { start, bytes: tail }, columns.length, this.#rowGroups.length);
+    yield tail;
   }
 
   async *#read(): AsyncGenerator<Copied, void, undefined> {

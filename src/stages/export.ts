@@ -95,7 +95,7 @@ async function exportSegment<Tx>(
   const manifest = build.manifest(pin);
   await catalog.uploaded(lease, reserved.segment, {
     rows: build.rows,
-    object: { versionId: pin.versionId, etag: pin.etag, sha256: pin.sha256, bytes: pin.bytes },
+    object: { versionId: pin.versionId, bytes: pin.bytes },
     chunkRows: build.chunkRows,
     draft: encodeManifest(manifest),
     shape: shapeOf(context.newHash, manifest),

@@ -56,10 +56,10 @@ export async function sealSegment<Tx>(
   failpoint("seal.manifest");
   // Its rows are in other segments of the archive alone, which it takes the place of: it is kept for as long as they are.
   if ("packs" in replacing) {
-    const { versionId, etag, sha256, bytes } = manifestPin;
+    const { versionId, sha256, bytes } = manifestPin;
     const sources: SegmentRecord[] = [];
     for (const { segment } of replacing.packs) sources.push(await catalog.segment(pipeline, segment));
-    const pinned = { ...record, manifest: { versionId, etag, sha256, bytes } };
+    const pinned = { ...record, manifest: { versionId, sha256, bytes } };
     await protectSegment(context, pinned, await lockOfAll(context, sources));
   }
   const sealed = {

@@ -5,6 +5,7 @@
 import type { Pin } from "../archive/port.ts";
 import { invariant } from "../errors.ts";
 import type { PartitionName } from "../hot/port.ts";
+import { pinIndex } from "../parquet/pin-index.ts";
 import type { EncodedRowGroup } from "../parquet/segment-encoder.ts";
 import type { Column } from "../rows/column.ts";
 import type { RawRows } from "../rows/copy-binary.ts";
@@ -92,10 +93,11 @@ export class SegmentBuild<Tx> {
       encoding = encoder.rowGroup(this.#addGroup(group));
       encoding.catch(() => {}); // it is awaited above, perhaps after another error
     }
-    const index = await encoder.finish();
-    this.#index = { start: String(this.bytes), sha256: toHex(newHash().update(index).digest()) };
-    this.bytes += index.length;
-    yield index;
+    const tail = await encoder.finish();
+    const place = { start: this.bytes, bytes: tail };
+    this.#index = pinIndex(newHash, place, source.columns.length, this.#rowGroups.length);
+    this.bytes += tail.length;
+    yield tail;
   }
 
   #addGroup(group: readonly GatheredChunk[]): RawRows[] {

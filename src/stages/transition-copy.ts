@@ -36,10 +36,16 @@ export async function copyProblem<Tx>({
   });
 }
 
+/** A segment, and what its object hashes to by its manifest. */
+export interface SealedSegment {
+  readonly record: SegmentRecord;
+  readonly sha256: string;
+}
+
 /** Names what lies in `storageClass` now: the object itself, or a new version of it. */
 export async function moveByCopy<Tx>(
   context: StageContext<Tx>,
-  record: SegmentRecord,
+  sealed: SealedSegment,
   before: ObjectHead,
   storageClass: string,
 ): Promise<Locator> {
@@ -50,11 +56,10 @@ export async function moveByCopy<Tx>(
   const object: Locator = { key, versionId };
   const { versions } = await archive.traits();
   if (!versions && policy.cold?.vault === null) return await archive.setClass(object, storageClass);
-  const { md5 } = await requireSealed(context, record, object);
-  const sealed = { ...object, ...(record.object && { sha256: record.object.sha256 }) };
-  const moved = await archive.setClass(sealed, storageClass);
+  const { md5 } = await requireSealed(context, sealed, object);
+  const moved = await archive.setClass({ ...object, sha256: sealed.sha256 }, storageClass);
   if (isSame(moved, object)) return moved;
-  await requireSameCopy(context, record, { before, moved, md5 });
+  await requireSameCopy(context, sealed, { before, moved, md5 });
   // A vault has no locks; what a hold keeps there, the catalog keeps.
   if (policy.cold?.vault === null) await lockAsBefore(context, before, moved);
   return moved;
@@ -83,19 +88,19 @@ const isLocked = ({ isHeld, retention }: ObjectHead, now: number): boolean =>
 /** What is there is what was sealed, byte for byte; its MD5 is what a store's ETag may be. */
 async function requireSealed<Tx>(
   { archive, newHash, policy, signal }: StageContext<Tx>,
-  record: SegmentRecord,
+  { record, sha256 }: SealedSegment,
   object: Locator,
 ): Promise<{ md5: string }> {
   const { key } = objectLocator(policy.pipeline, record);
-  let sha256 = newHash();
+  let hash = newHash();
   const md5 = createHash("md5");
   for await (const piece of archive.read(object, undefined, signal)) {
-    sha256 = sha256.update(piece);
+    hash = hash.update(piece);
     md5.update(piece);
   }
-  const found = toHex(sha256.digest());
-  if (found === record.object?.sha256) return { md5: md5.digest("hex") };
-  throw differs(key, `its SHA-256 is ${found}, ${record.object?.sha256} was sealed, so it is not moved`);
+  const found = toHex(hash.digest());
+  if (found === sha256) return { md5: md5.digest("hex") };
+  throw differs(key, `its SHA-256 is ${found}, ${sha256} was sealed, so it is not moved`);
 }
 
 interface Copy {
@@ -106,7 +111,7 @@ interface Copy {
 
 async function requireSameCopy<Tx>(
   { archive, newHash, signal }: StageContext<Tx>,
-  record: SegmentRecord,
+  { record, sha256 }: SealedSegment,
   { before, moved, md5 }: Copy,
 ): Promise<void> {
   const after = await archive.head(moved);
@@ -114,8 +119,8 @@ async function requireSameCopy<Tx>(
   if (after === null || after.bytes !== record.object?.bytes) return;
   if (after.access.state === "readable") {
     const found = await hashObject(archive, newHash, moved, signal);
-    if (found === record.object.sha256) return;
-    throw otherCopy(moved, `its SHA-256 is ${found}, ${record.object.sha256} was sealed`);
+    if (found === sha256) return;
+    throw otherCopy(moved, `its SHA-256 is ${found}, ${sha256} was sealed`);
   }
   const [was, is] = [before, after].map(({ etag }) => etag?.replaceAll('"', "") ?? null);
   // Encrypted with a key of KMS, or written in parts, an ETag says nothing of the bytes.

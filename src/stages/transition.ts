@@ -10,13 +10,14 @@
  */
 import { objectLocator } from "../archive/locators.ts";
 import type { Locator, ObjectHead } from "../archive/port.ts";
+import { readManifest } from "../archived/read-chunks.ts";
 import type { SegmentRecord } from "../catalog/port.ts";
 import { FirnlineError, invariant } from "../errors.ts";
 import { COLD_TAG } from "../plan/lifecycle-rules.ts";
 import type { StageContext } from "./context.ts";
 import { protectSegment } from "./lock.ts";
 import { isMoved } from "./tagged-segments.ts";
-import { moveByCopy, removeOldVersion } from "./transition-copy.ts";
+import { moveByCopy, removeOldVersion, type SealedSegment } from "./transition-copy.ts";
 
 /** The segment as it is then: `cold`, or `cooling` where the bucket's rule has to move it. */
 export async function transitionSegment<Tx>(
@@ -35,21 +36,29 @@ export async function transitionSegment<Tx>(
     throw notMoved(object, storageClass, before);
   }
   // Moving it again would need a restore first.
-  if (isMoved(before, storageClass)) await journalMove(context, record, before);
+  if (isMoved(before, storageClass))
+    await journalMove(context, { record, sha256: await sealedHash(context, record) }, before);
   else if (transition === "lifecycle") await tagObject(context, record, before);
   else {
-    const moved = await moveByCopy(context, record, before, storageClass);
+    const sealed = { record, sha256: await sealedHash(context, record) };
+    const moved = await moveByCopy(context, sealed, before, storageClass);
     failpoint("transition.moved");
     const after = await archive.head(moved);
     if (after === null || after.storageClass !== storageClass || after.bytes !== record.object.bytes) {
       throw notMoved(object, storageClass, after);
     }
-    await journalMove(context, record, after);
+    await journalMove(context, sealed, after);
     // Another version: whatever keeps it was the other one's.
     await protectSegment(context, await catalog.segment(pipeline, record.segment));
     await removeOldVersion(context, record, before, after);
   }
   return await catalog.segment(pipeline, record.segment);
+}
+
+/** What the object hashes to. Its manifest says so, which hashes to what the catalog pins. */
+async function sealedHash<Tx>(context: StageContext<Tx>, record: SegmentRecord): Promise<string> {
+  const { object } = await readManifest({ ...context, pipeline: context.policy.pipeline }, record);
+  return object.sha256;
 }
 
 async function tagObject<Tx>(
@@ -67,10 +76,10 @@ async function tagObject<Tx>(
 
 async function journalMove<Tx>(
   { failpoint, journal, report }: StageContext<Tx>,
-  { object, rows, segment }: SegmentRecord,
+  { record: { object, rows, segment }, sha256 }: SealedSegment,
   { etag, key, storageClass, versionId }: ObjectHead,
 ): Promise<void> {
-  const { bytes, sha256 } = object as NonNullable<SegmentRecord["object"]>;
+  const { bytes } = object as NonNullable<SegmentRecord["object"]>;
   await journal.append({
     type: "transitioned",
     segment,

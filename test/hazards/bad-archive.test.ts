@@ -87,9 +87,9 @@ describe("an archive", () => {
     ]);
     for (const { segment, object, manifest } of await forgery.sealed()) {
       await scenario.query(
-        `UPDATE firnline.segment SET sha256 = decode($2, 'hex'), bytes = $3, manifest_sha256 = decode($4, 'hex'), manifest_bytes = $5
+        `UPDATE firnline.segment SET bytes = $2, manifest_sha256 = decode($3, 'hex'), manifest_bytes = $4
          WHERE segment = $1`,
-        [segment, object.sha256, object.bytes, manifest.sha256, manifest.bytes],
+        [segment, object.bytes, manifest.sha256, manifest.bytes],
       );
     }
     return scenario;

@@ -106,10 +106,10 @@ describe("the open segments of a leaf", () => {
     for (const segment of made) {
       await scene.catalog.uploaded(lease, segment, {
         rows: 2n,
-        object: { versionId: null, etag: null, sha256: "00".repeat(32), bytes: 1n },
+        object: { versionId: null, bytes: 1n },
         chunkRows: [2],
         draft: new Uint8Array(1),
-        shape: "a shape",
+        shape: "0a1b2c3d4e5f6071",
       });
     }
     const open = await detaching.openSegments(PIPELINE, LEAF.oid);

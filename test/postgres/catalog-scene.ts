@@ -103,7 +103,7 @@ export class CatalogScene implements AsyncDisposable {
       object: pinOf(`object ${segment}`, 4_096n),
       chunkRows,
       draft: new TextEncoder().encode(`draft of ${segment}`),
-      shape: "a shape",
+      shape: "0a1b2c3d4e5f6071",
     });
     return segment;
   }

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 
 import type { Lease } from "../../src/catalog/port.ts";
-import { AT, CatalogScene, day, hashOf, PIPELINE } from "./catalog-scene.ts";
+import { AT, CatalogScene, day, PIPELINE } from "./catalog-scene.ts";
 
 let scene: CatalogScene;
 let lease: Lease;
@@ -66,16 +66,17 @@ describe("an uploaded segment", () => {
     const draft = Uint8Array.from({ length: 256 }, (_, index) => index);
     await scene.catalog.uploaded(lease, segment, {
       rows: 9_007_199_254_740_993n,
-      object: { versionId: null, etag: null, sha256: hashOf("o"), bytes: 9_007_199_254_740_995n },
+      object: { versionId: null, bytes: 9_007_199_254_740_995n },
       chunkRows: [3, 1, 2],
       draft,
-      shape: "a shape",
+      shape: "0a1b2c3d4e5f6071",
     });
     expect(await scene.catalog.segment(PIPELINE, segment)).toMatchObject({
       state: "uploaded",
       rows: 9_007_199_254_740_993n,
-      object: { versionId: null, etag: null, sha256: hashOf("o"), bytes: 9_007_199_254_740_995n },
+      object: { versionId: null, bytes: 9_007_199_254_740_995n },
       manifest: null,
+      shape: "0a1b2c3d4e5f6071",
       rowsUnpruned: 6n,
     });
     expect(await scene.catalog.chunks(PIPELINE, segment)).toEqual([
@@ -91,10 +92,10 @@ describe("an uploaded segment", () => {
     const before = await scene.contents();
     const again = scene.catalog.uploaded(lease, segment, {
       rows: 1n,
-      object: { versionId: "v9", etag: null, sha256: hashOf("9"), bytes: 1n },
+      object: { versionId: "v9", bytes: 1n },
       chunkRows: [1],
       draft: Uint8Array.of(9),
-      shape: "a shape",
+      shape: "0a1b2c3d4e5f6071",
     });
     await expect(again).rejects.toThrow(
       /^E_INTERNAL .* it is not in a state \(exporting\) for upload-recorded/,

@@ -46,7 +46,7 @@ const request = (lease: RebuildRequest["lease"]): RebuildRequest => ({
 });
 
 function segmentOf(n: number, changes: Partial<RebuiltSegment> = {}): RebuiltSegment {
-  const pin = { versionId: "v", etag: '"e"', sha256: hashOf(`object ${n}`), bytes: 10n };
+  const object = { versionId: "v", bytes: 10n };
   return {
     segment: segment(n),
     state: "warm",
@@ -56,10 +56,10 @@ function segmentOf(n: number, changes: Partial<RebuiltSegment> = {}): RebuiltSeg
     dayTo: day("2026-01-03"),
     rows: 60n,
     storageClass: "STANDARD",
-    object: pin,
-    manifest: { ...pin, etag: null },
+    object,
+    manifest: { ...object, sha256: hashOf(`manifest ${n}`) },
     taggedAt: null,
-    shape: "a shape",
+    shape: "0a1b2c3d4e5f6071",
     sealedAt: AT,
     chunks: [],
     ...changes,

@@ -108,6 +108,98 @@ describe("migrations", () => {
   });
 });
 
+describe("the lean segments of 000005", () => {
+  const BEFORE = `
+    INSERT INTO firnline.pipeline (pipeline, archive_id, archive_url, source) VALUES ('audit', gen_random_uuid(), 'file:///a', '{}');
+    INSERT INTO firnline.segment (pipeline, segment, state, rule, day_from, day_to, rows, bytes, storage_class, version_id, etag,
+      sha256, manifest_sha256, manifest_bytes, manifest_version_id, replaces, archived_as_of, legal_hold, shape)
+    VALUES ('audit', '000000000001-00000000000000aa', 'warm', 'default', '2026-01-03', '2026-01-03', 60, 4096, 'STANDARD', 'v1',
+        '"e1"', '\\x01', '\\x02', 512, 'v2', false, '2026-02-03 02:00:00.000001+00', NULL, '0a1b2c3d4e5f6071'),
+      ('audit', '000000000002-00000000000000bb', 'exporting', 'default', '2026-01-04', '2026-01-04', 0, 0, 'STANDARD', NULL,
+        NULL, NULL, NULL, 0, NULL, true, NULL, true, NULL);
+    INSERT INTO firnline.chunk (pipeline, segment, chunk, state, rows)
+      VALUES ('audit', '000000000001-00000000000000aa', 0, 'superseded', 60);
+    GRANT SELECT, UPDATE ON firnline.segment TO pg_monitor`;
+
+  async function migrated(): Promise<AsyncDisposableStack & { readonly database: Database }> {
+    const stack = new AsyncDisposableStack();
+    const owned = stack.use(await createDatabase());
+    const database = stack.use(openDatabase(owned.url));
+    await migrate(database, readMigrations().slice(0, 4));
+    {
+      await using client = await connect(owned.url);
+      await client.query(BEFORE);
+    }
+    expect(await migrate(database, readMigrations().slice(0, 5))).toEqual(["000005_lean_segments.sql"]);
+    return Object.assign(stack, { database });
+  }
+
+  it("keep what the rows say", async () => {
+    await using stack = await migrated();
+    const { rows } = await stack.database.query(
+      "SELECT to_jsonb(s) AS row FROM firnline.segment s ORDER BY segment",
+    );
+    const nothing = { leaf_oid: null, leaf_schema: null, leaf_name: null, tagged_at: null };
+    const unlocked = { lock_mode: null, locked_until: null };
+    expect(rows.map(({ row }) => row)).toEqual([
+      {
+        pipeline: "audit",
+        segment: "000000000001-00000000000000aa",
+        state: "warm",
+        rule: "default",
+        day_from: "2026-01-03",
+        day_to: "2026-01-03",
+        rows: 60,
+        bytes: 4096,
+        storage_class: "STANDARD",
+        version_id: "v1",
+        manifest_sha256: "\\x02",
+        manifest_bytes: 512,
+        manifest_version_id: "v2",
+        replaces: false,
+        archived_as_of: expect.stringMatching(/02:00:00\.000001/),
+        legal_hold: null,
+        shape: "\\x0a1b2c3d4e5f6071",
+        ...nothing,
+        ...unlocked,
+      },
+      {
+        pipeline: "audit",
+        segment: "000000000002-00000000000000bb",
+        state: "exporting",
+        rule: "default",
+        day_from: "2026-01-04",
+        day_to: "2026-01-04",
+        rows: 0,
+        bytes: 0,
+        storage_class: "STANDARD",
+        version_id: null,
+        manifest_sha256: null,
+        manifest_bytes: 0,
+        manifest_version_id: null,
+        replaces: true,
+        archived_as_of: null,
+        legal_hold: true,
+        shape: null,
+        ...nothing,
+        ...unlocked,
+      },
+    ]);
+  });
+
+  it("keep who may do what, and what refers to a segment", async () => {
+    await using stack = await migrated();
+    const { rows } = await stack.database.query(
+      `SELECT has_table_privilege('pg_monitor', 'firnline.segment', 'SELECT, UPDATE') AS may,
+              has_table_privilege('pg_monitor', 'firnline.segment', 'DELETE') AS more`,
+    );
+    expect(rows).toEqual([{ may: true, more: false }]);
+    await expect(
+      stack.database.query("DELETE FROM firnline.segment WHERE state = 'warm'", []),
+    ).rejects.toThrow(/chunk_pipeline_segment_fkey/);
+  });
+});
+
 describe("an older binary", () => {
   it("refuses a newer schema before it changes anything", async () => {
     await using owned = await createDatabase();

@@ -23,9 +23,9 @@ afterAll(async () => await template[Symbol.asyncDispose]());
 /** Segments and chunks as the catalog has them. */
 async function catalogOf(scenario: Scenario): Promise<unknown> {
   const segments = await scenario.query(
-    `SELECT segment, state, rule, day_from::text, day_to::text, rows, bytes, storage_class, version_id, etag,
-            encode(sha256, 'hex') AS sha256, encode(manifest_sha256, 'hex') AS manifest_sha256, manifest_bytes,
-            manifest_version_id, leaf_oid
+    `SELECT segment, state, rule, day_from::text, day_to::text, rows, bytes, storage_class, version_id,
+            encode(manifest_sha256, 'hex') AS manifest_sha256, manifest_bytes, manifest_version_id, leaf_oid,
+            encode(shape, 'hex') AS shape
      FROM firnline.segment WHERE state <> 'abandoned' ORDER BY segment`,
   );
   const chunks = await scenario.query("SELECT segment, chunk, state, rows FROM firnline.chunk ORDER BY 1, 2");

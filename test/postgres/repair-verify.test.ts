@@ -235,8 +235,13 @@ describe("in the catalog", () => {
     ],
     [
       "a segment is pinned as another object",
-      "UPDATE firnline.segment SET sha256 = decode(repeat('ab', 32), 'hex') WHERE segment = $warm",
-      /its object is abab.* in the catalog, /,
+      "UPDATE firnline.segment SET version_id = 'another' WHERE segment = $warm",
+      /its object is \d+ bytes, version another in the catalog, \d+ bytes, version null in the journal$/,
+    ],
+    [
+      "a segment is pinned by another manifest",
+      "UPDATE firnline.segment SET manifest_sha256 = decode(repeat('ab', 32), 'hex') WHERE segment = $warm",
+      /its manifest's SHA-256 is (?:ab){32} in the catalog, [0-9a-f]{64} in the journal$/,
     ],
     [
       "rows are taken for hot that were pruned",

@@ -251,10 +251,11 @@ export class Ledger {
   #requireObjects(state: State): void {
     const store = this.#store();
     for (const row of rowsOf(state, "firnline.segment")) {
-      if (!READABLE.has(String(row["state"])) || row["sha256"] === null) continue;
+      if (!READABLE.has(String(row["state"]))) continue;
       const key = this.#keyOf(String(row["segment"]));
-      const hash = Buffer.from(row["sha256"] as Uint8Array).toString("hex");
-      assert.equal(this.objects.hashes.get(key), hash, `I1: ${key} is not what was sealed`);
+      const manifest = Buffer.from(row["manifest_sha256"] as Uint8Array).toString("hex");
+      const sealed = this.objects.sealed(manifest);
+      assert.equal(this.objects.hashes.get(key), sealed, `I1: ${key} is not what was sealed`);
       assert(!this.damaged.has(key), `I1: ${key} is damaged, and its rows are in the archive alone`);
       const isThere = store.versions(key).some(({ versionId }) => versionId === row["version_id"]);
       assert(isThere, `I1: ${key} is gone, and its rows are in the archive alone`);

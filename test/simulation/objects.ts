@@ -31,6 +31,8 @@ export class Objects {
   readonly journal: Entry[] = [];
   /** SHA-256 by key, of all that ever were. */
   readonly hashes = new Map<string, string>();
+  /** What the object of each manifest hashes to, by the manifest's own hash. */
+  readonly #sealed = new Map<string, string>();
   /** Rows of each chunk's manifest, by segment. */
   readonly #counts = new Map<string, readonly number[]>();
   /** Lines of each segment, in order. Filled before the next turn. */
@@ -43,7 +45,11 @@ export class Objects {
     this.hashes.set(key, hash);
     if (key.startsWith(JOURNAL)) this.#follow(key, bytes, hash);
     else if (key.startsWith(MANIFEST)) {
-      const { chunks } = JSON.parse(Buffer.from(bytes).toString("utf8")) as { chunks: { rows: number }[] };
+      const { chunks, object } = JSON.parse(Buffer.from(bytes).toString("utf8")) as {
+        chunks: { rows: number }[];
+        object: { sha256: string };
+      };
+      this.#sealed.set(hash, object.sha256);
       this.#counts.set(
         nameOf(key),
         chunks.map(({ rows }) => rows),
@@ -82,6 +88,13 @@ export class Objects {
       parsers: { timestampFromMicroseconds: (micros: bigint) => micros as never },
     });
     this.#lines.set(nameOf(key), rows.map(lineOf));
+  }
+
+  /** What the object of this manifest hashes to. */
+  sealed(manifest: string): string {
+    const hash = this.#sealed.get(manifest);
+    assert(hash !== undefined, `I1: no manifest hashes to ${manifest}`);
+    return hash;
   }
 
   /** Lines of a sealed segment, chunk by chunk. */

@@ -8,6 +8,7 @@ import type { ByteRange, Locator } from "../../src/archive/port.ts";
 import type { ReadableSegment } from "../../src/catalog/port.ts";
 import { newParquetEncoder } from "../../src/parquet/encode/parquet-encoder.ts";
 import { FirnlineError } from "../../src/errors.ts";
+import { pinIndex } from "../../src/parquet/pin-index.ts";
 import type { Column } from "../../src/rows/column.ts";
 import type { RawRows } from "../../src/rows/copy-binary.ts";
 import { type DayUtc, formatDay, parseDay } from "../../src/rows/day.ts";
@@ -110,7 +111,7 @@ export async function sealSegment({
       bytes: String(object.length),
     },
     rowGroups: rowGroups.map((group) => group.length),
-    index: { start: String(before.length), sha256: hashOf(tail) },
+    index: pinIndex(newHash, { start: before.length, bytes: tail }, columns.length, rowGroups.length),
     chunks,
     run: "test",
     epoch: "1",

@@ -23,7 +23,7 @@ export async function moveSegment(
   const names = Object.keys(columns);
   const assignments = names.map((name, index) => `, ${name} = $${index + 5}`).join("");
   const { rowCount } = await tx.query(
-    `UPDATE firnline.segment SET state = $3, changed_at = now()${assignments}
+    `UPDATE firnline.segment SET state = $3${assignments}
      WHERE pipeline = $1 AND segment = $2 AND state = ANY($4)`,
     [pipeline, segment, to, from, ...names.map((name) => columns[name])],
     `segment ${event}`,

@@ -197,7 +197,6 @@ async function applyEvent(tx: Transaction, pipeline: string, event: JournalEvent
       await moveSegment(tx, pipeline, event.segment, "transition-journaled", {
         storage_class: event.storageClass,
         version_id: event.object.versionId,
-        etag: event.object.etag,
       });
       return;
     case "tagged":

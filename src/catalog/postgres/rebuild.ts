@@ -183,8 +183,6 @@ async function insertSegments(
     bytes: one.object.bytes.toString(),
     storage_class: one.storageClass,
     version_id: one.object.versionId,
-    etag: one.object.etag,
-    sha256: `\\x${one.object.sha256}`,
     manifest_sha256: `\\x${one.manifest.sha256}`,
     manifest_bytes: one.manifest.bytes.toString(),
     manifest_version_id: one.manifest.versionId,
@@ -194,7 +192,7 @@ async function insertSegments(
     lock_mode: null,
     locked_until: null,
     legal_hold: false,
-    shape: one.shape,
+    shape: one.shape === null ? null : `\\x${one.shape}`,
     leaf_oid: one.leaf?.oid ?? null,
     leaf_schema: one.leaf?.schema ?? null,
     leaf_name: one.leaf?.name ?? null,
@@ -204,7 +202,7 @@ async function insertSegments(
     `INSERT INTO firnline.segment (pipeline, ${columns.join(", ")})
      SELECT $1, ${columns.map((name) => `r.${name}`).join(", ")}
      FROM jsonb_populate_recordset(NULL::firnline.segment, $2) r
-     ON CONFLICT (pipeline, segment) DO UPDATE SET replaces = false, changed_at = now(),
+     ON CONFLICT (pipeline, segment) DO UPDATE SET replaces = false,
        ${columns.map((name) => `${name} = excluded.${name}`).join(", ")}`,
     [pipeline, JSON.stringify(rows)],
     "rebuild",

@@ -41,7 +41,7 @@ export function pipelineRecord(row: Row): PipelineRecord {
 }
 
 export const SEGMENT_COLUMNS = `s.segment, s.state, s.rule, s.day_from::text, s.day_to::text, s.rows::text, s.bytes::text,
-  s.storage_class, s.version_id, s.etag, s.sha256, s.manifest_sha256, s.manifest_bytes::text, s.manifest_version_id,
+  s.storage_class, s.version_id, s.manifest_sha256, s.manifest_bytes::text, s.manifest_version_id,
   s.leaf_oid, s.leaf_schema, s.leaf_name, s.replaces, s.shape, ${epochMs("s.tagged_at")} AS tagged_at,
   (extract(epoch FROM s.archived_as_of) * 1000000)::bigint::text AS archived_as_of,
   s.lock_mode, ${epochMs("s.locked_until")} AS locked_until, s.legal_hold,
@@ -60,8 +60,9 @@ export function partitionKey(row: Row): PartitionKey {
 }
 
 export function segmentRecord(row: Row): SegmentRecord {
-  const sha256 = row["sha256"] as Uint8Array | null;
+  const bytes = BigInt(row["bytes"]);
   const manifestSha256 = row["manifest_sha256"] as Uint8Array | null;
+  const shape = row["shape"] as Uint8Array | null;
   const byState = (row["rows_by_state"] ?? {}) as Readonly<Partial<Record<ChunkState, string>>>;
   const rowsOf = (states: readonly ChunkState[]): bigint =>
     states.reduce((sum, state) => sum + BigInt(byState[state] ?? 0), 0n);
@@ -75,21 +76,13 @@ export function segmentRecord(row: Row): SegmentRecord {
     dayTo: parseDay(row["day_to"] as string),
     rows: BigInt(row["rows"]),
     storageClass: row["storage_class"] as string,
-    object:
-      sha256 === null
-        ? null
-        : {
-            versionId: row["version_id"] as string | null,
-            etag: row["etag"] as string | null,
-            sha256: toHex(sha256),
-            bytes: BigInt(row["bytes"]),
-          },
+    // No object is empty: Parquet has magic bytes at least.
+    object: bytes === 0n ? null : { versionId: row["version_id"] as string | null, bytes },
     manifest:
       manifestSha256 === null
         ? null
         : {
             versionId: row["manifest_version_id"] as string | null,
-            etag: null,
             sha256: toHex(manifestSha256),
             bytes: BigInt(row["manifest_bytes"]),
           },
@@ -107,7 +100,7 @@ export function segmentRecord(row: Row): SegmentRecord {
           },
     isHeld: row["legal_hold"] as boolean | null,
     taggedAt: row["tagged_at"] === null ? null : (Number(row["tagged_at"]) as EpochMs),
-    shape: row["shape"] as string | null,
+    shape: shape === null ? null : toHex(shape),
   };
 }
 

@@ -55,10 +55,8 @@ export async function uploaded(
   await moveSegment(tx, lease.pipeline, segment, "upload-recorded", {
     rows: upload.rows.toString(),
     bytes: upload.object.bytes.toString(),
-    sha256: fromHex(upload.object.sha256),
     version_id: upload.object.versionId,
-    etag: upload.object.etag,
-    shape: upload.shape,
+    shape: fromHex(upload.shape),
   });
   await tx.query(
     `INSERT INTO firnline.chunk (pipeline, segment, chunk, state, rows)
@@ -122,6 +120,7 @@ export async function chunksPruned(
     `${marked.rowCount} of ${chunks.length} chunks marked`,
   );
   await guard(tx, lease);
+  // Two may prune one segment: here the second waits for the first one's COMMIT, and then settles what both have pruned.
   await mergeEntry(tx, lease, { type: "pruned", segment, chunks: [...chunks], rows: rows.toString() }, at);
   await settleSegment(tx, lease.pipeline, segment);
 }

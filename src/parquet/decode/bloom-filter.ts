@@ -6,7 +6,7 @@
  */
 import { integer, struct, ThriftReader } from "./thrift.ts";
 
-const BLOCK_BYTES = 32;
+export const BLOCK_BYTES = 32;
 /** Products of 32 bits with a number of blocks are exact up to here; no row group of ours comes near. */
 const FILTER_BYTES_MAX = 64 * 1024 * 1024;
 const HEADER_VALUES_MAX = 16;
@@ -39,10 +39,15 @@ export function readBloomFilter(bytes: Uint8Array): Uint8Array {
   return bytes.slice(reader.at);
 }
 
+/** Where the block begins, in a filter of so many bytes, that all values are in whose hash has this upper half, unsigned. */
+export function blockStart(filterBytes: number, high: number): number {
+  // Its product with the number of blocks, without the lower 32 bits.
+  return Math.floor((high * (filterBytes / BLOCK_BYTES)) / 2 ** 32) * BLOCK_BYTES;
+}
+
 /** Whether a value whose hash has these halves, unsigned, may have been put in; `false` is certain. */
 export function filterHolds(blocks: Uint8Array, low: number, high: number): boolean {
-  // The upper half picks the block: its product with the number of blocks, without the lower 32 bits.
-  const block = Math.floor((high * (blocks.length / BLOCK_BYTES)) / 2 ** 32) * BLOCK_BYTES;
+  const block = blockStart(blocks.length, high);
   for (let word = 0; word < 8; word += 1) {
     const bit = Math.imul(low, SALTS[word] as number) >>> 27;
     if ((((blocks[block + word * 4 + (bit >> 3)] as number) >> (bit & 7)) & 1) === 0) return false;

@@ -80,7 +80,10 @@ export interface FooterRowGroup {
 
 export interface Footer {
   readonly schema: readonly FooterElement[];
-  readonly rowGroups: readonly FooterRowGroup[];
+  /** How many there are. */
+  readonly rowGroups: number;
+  /** Read from the footer's bytes anew: of thousands of row groups all that they say would be megabytes (I10). */
+  readonly rowGroup: (number: number) => FooterRowGroup;
 }
 
 /** Some forty of a column chunk are ours; other writers, and later versions of the format, may say more. */
@@ -98,23 +101,29 @@ const asText = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  */
 export function readFooter(bytes: Uint8Array, columns: number, columnChunks: number): Footer {
   const valuesMax = VALUES_MAX + columns * COLUMN_VALUES_MAX + columnChunks * COLUMN_CHUNK_VALUES_MAX;
-  const root = new ThriftReader(bytes, valuesMax).struct();
+  const { fields, starts } = new ThriftReader(bytes, valuesMax).outline(4);
+  if (fields.has(4)) throw new Error("field 4 is no list");
   return {
-    schema: structs(root, 2).map((element) => ({
+    schema: structs(fields, 2).map((element) => ({
       name: text(binary(element, 4)),
       type: TYPES[integer(element, 1) ?? -1],
       typeLength: integer(element, 2),
       repetition: REPETITIONS[integer(element, 3) ?? -1],
       children: integer(element, 5) ?? 0,
     })),
-    rowGroups: structs(root, 4).map((group) => ({
-      rows: integer(group, 3) ?? -1,
-      sortedBy: structs(group, 4).map((sorting) => ({
-        column: integer(sorting, 1) ?? -1,
-        isDescending: flag(sorting, 2) ?? false,
-      })),
-      columns: structs(group, 1).map(readColumn),
+    rowGroups: starts.length,
+    rowGroup: (number) => readRowGroup(new ThriftReader(bytes, valuesMax, starts[number]).struct(1)),
+  };
+}
+
+function readRowGroup(group: ThriftStruct): FooterRowGroup {
+  return {
+    rows: integer(group, 3) ?? -1,
+    sortedBy: structs(group, 4).map((sorting) => ({
+      column: integer(sorting, 1) ?? -1,
+      isDescending: flag(sorting, 2) ?? false,
     })),
+    columns: structs(group, 1).map(readColumn),
   };
 }
 

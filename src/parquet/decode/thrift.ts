@@ -43,6 +43,55 @@ export class ThriftReader {
     }
   }
 
+  /** As `struct`; but of the structures in the list `field` only where each begins, to be read when it is wanted. */
+  outline(field: number): { readonly fields: ThriftStruct; readonly starts: readonly number[] } {
+    const fields = new Map<number, ThriftValue>();
+    const starts: number[] = [];
+    for (let id = 0; ;) {
+      const head = this.#byte();
+      const type = head & 0x0f;
+      if (type === STOP) return { fields, starts };
+      this.#spend(1);
+      id = head >> 4 === 0 ? this.#zigzag() : id + (head >> 4);
+      if (id === field && type === LIST) {
+        for (const element of this.#elements(0)) {
+          if (element !== STRUCT) throw new Error(`an element of field ${field} is no structure`);
+          starts.push(this.at);
+          this.#skip(element, 1);
+        }
+      } else fields.set(id, type === TRUE || type === FALSE ? type === TRUE : this.#value(type, 0));
+    }
+  }
+
+  #skip(type: number, depth: number): void {
+    if (type === STRUCT) {
+      if (depth > DEPTH_MAX) throw new Error("a structure that is nested too deep");
+      for (;;) {
+        const head = this.#byte();
+        const inside = head & 0x0f;
+        if (inside === STOP) return;
+        this.#spend(1);
+        if (head >> 4 === 0) this.#varint();
+        if (inside !== TRUE && inside !== FALSE) this.#skip(inside, depth + 1);
+      }
+    } else if (type === LIST || type === SET) {
+      for (const element of this.#elements(depth)) this.#skip(element, depth + 1);
+    } else if (type === BINARY) this.#pass(this.#varint());
+    else if (type === DOUBLE) this.#pass(8);
+    else this.#value(type, depth);
+  }
+
+  /** The type of a list's elements, once for each of them. */
+  *#elements(depth: number): Generator<number, void, undefined> {
+    if (depth > DEPTH_MAX) throw new Error("a list that is nested too deep");
+    const head = this.#byte();
+    const count = head >> 4 === 15 ? this.#varint() : head >> 4;
+    // No element is shorter than a byte.
+    if (count > this.#bytes.length - this.at) throw new Error(`a list of ${count} elements`);
+    this.#spend(count);
+    for (let index = 0; index < count; index += 1) yield head & 0x0f;
+  }
+
   #value(type: number, depth: number): ThriftValue {
     switch (type) {
       // Only elements of lists come here: a field has its truth in its type.
@@ -70,14 +119,8 @@ export class ThriftReader {
   }
 
   #list(depth: number): ThriftValue[] {
-    if (depth > DEPTH_MAX) throw new Error("a list that is nested too deep");
-    const head = this.#byte();
-    const count = head >> 4 === 15 ? this.#varint() : head >> 4;
-    // No element is shorter than a byte.
-    if (count > this.#bytes.length - this.at) throw new Error(`a list of ${count} elements`);
-    this.#spend(count);
     const values: ThriftValue[] = [];
-    for (let index = 0; index < count; index += 1) values.push(this.#value(head & 0x0f, depth + 1));
+    for (const type of this.#elements(depth)) values.push(this.#value(type, depth + 1));
     return values;
   }
 
@@ -94,11 +137,14 @@ export class ThriftReader {
   }
 
   #binary(length: number): Uint8Array {
-    const end = this.at + length;
-    if (end > this.#bytes.length) throw new Error(`a text of ${length} bytes that is cut`);
-    const bytes = this.#bytes.subarray(this.at, end);
-    this.at = end;
-    return bytes;
+    const start = this.at;
+    this.#pass(length);
+    return this.#bytes.subarray(start, this.at);
+  }
+
+  #pass(length: number): void {
+    if (this.at + length > this.#bytes.length) throw new Error(`a text of ${length} bytes that is cut`);
+    this.at += length;
   }
 
   /** What JavaScript cannot count is no size, offset or count of ours. */

@@ -1,51 +1,164 @@
 /**
- * The end of the file: bloom filters, column indexes, offset indexes, then the footer and its length.
+ * The end of the file: bloom filters, column indexes, offset indexes, then the footer and its length. What it takes of a row
+ * group is encoded as soon as the row group is placed, and kept as bytes, as there are thousands of them (I10).
  * Source: https://github.com/apache/parquet-format/blob/master/src/main/thrift/parquet.thrift, FileMetaData
  */
 import type { SchemaElement } from "hyparquet";
-import { CONVERTED_TYPES, MAGIC, OPTIONAL, PHYSICAL_TYPES, ZSTD } from "./parquet-format.ts";
+import { ByteLog } from "./byte-log.ts";
+import { CONVERTED_TYPES, MAGIC, OPTIONAL, PHYSICAL_TYPES } from "./parquet-format.ts";
 import {
-  type IndexPlaces,
+  columnChunkStart,
+  METADATA_BEFORE_PLACES,
   type PlacedColumn,
   type PlacedRowGroup,
-  writeColumnChunk,
 } from "./placed-column.ts";
 import { ELEMENT, ThriftWriter } from "./thrift-writer.ts";
 
 /** Of the format: data pages v2 and everything else that is written here. */
 const VERSION = 2;
 
-export interface FileEnd {
-  readonly schema: readonly SchemaElement[];
-  readonly rowGroups: readonly PlacedRowGroup[];
-  readonly metadata: Readonly<Record<string, string>>;
-  readonly createdBy: string;
-}
+/** Lengths of a column chunk's parts. */
+const PARTS = 4;
 
-/** All bytes from `start`, where the pages end. */
-export function fileEnd(start: number, file: FileEnd): Uint8Array {
-  const pieces: Uint8Array[] = [];
-  let at = start;
-  const place = (piece: Uint8Array | null): number | null => {
-    if (piece === null) return null;
-    pieces.push(piece);
-    at += piece.length;
-    return at - piece.length;
-  };
-  const all = (of: (column: PlacedColumn) => Uint8Array | null): (number | null)[][] =>
-    file.rowGroups.map(({ columns }) => columns.map((column) => place(of(column))));
-  const bloomFilters = all((column) => column.bloomFilter);
-  const columnIndexes = all((column) => column.columnIndex);
-  const offsetIndexes = all((column) => column.offsetIndex);
-  const footer = footerBytes(file, (group, column) => ({
-    bloomFilter: bloomFilters[group]?.[column] ?? null,
-    columnIndex: columnIndexes[group]?.[column] ?? null,
-    offsetIndex: offsetIndexes[group]?.[column] as number,
-  }));
-  const trailer = new Uint8Array(8);
-  new DataView(trailer.buffer).setUint32(0, footer.length, true);
-  trailer.set(MAGIC, 4);
-  return concatenated([...pieces, footer, trailer]);
+type WrittenRowGroup = Omit<PlacedRowGroup, "columns"> & { readonly uncompressedBytes: number };
+
+export class FileEnd {
+  readonly #schema: readonly SchemaElement[];
+  readonly #bloomFilters = new ByteLog();
+  readonly #columnIndexes = new ByteLog();
+  readonly #offsetIndexes = new ByteLog();
+  /** Of each column chunk what the footer says before it comes to the places of the three above. */
+  readonly #chunkStarts = new ByteLog();
+  /** Of each column chunk the bytes in these four, in this order; 0 where it has none. */
+  readonly #lengths: number[] = [];
+  readonly #rowGroups: WrittenRowGroup[] = [];
+  #rows = 0n;
+
+  constructor(schema: readonly SchemaElement[]) {
+    this.#schema = schema;
+  }
+
+  /** The file's next row group. */
+  add({ columns, ...group }: PlacedRowGroup): void {
+    for (const [index, column] of columns.entries()) this.#addColumn(index, column);
+    const uncompressedBytes = columns.reduce((sum, column) => sum + column.uncompressedBytes, 0);
+    this.#rowGroups.push({ ...group, uncompressedBytes });
+    this.#rows += BigInt(group.rows);
+  }
+
+  #addColumn(index: number, column: PlacedColumn): void {
+    const { name, type } = this.#schema[index + 1] as SchemaElement;
+    const chunkStart = columnChunkStart(column, name, PHYSICAL_TYPES[type as string] as number);
+    const { bloomFilter, columnIndex, offsetIndex } = column;
+    for (const [log, bytes] of [
+      [this.#bloomFilters, bloomFilter],
+      [this.#columnIndexes, columnIndex],
+      [this.#offsetIndexes, offsetIndex],
+      [this.#chunkStarts, chunkStart],
+    ] as const) {
+      if (bytes !== null) log.append(bytes);
+      this.#lengths.push(bytes?.length ?? 0);
+    }
+  }
+
+  /** All bytes from `start`, where the pages end, with `before` in front of them. */
+  bytes(
+    start: number,
+    before: readonly Uint8Array[],
+    file: { readonly metadata: Readonly<Record<string, string>>; readonly createdBy: string },
+  ): Uint8Array {
+    const footer = this.#footer(start, file);
+    const trailer = new Uint8Array(8);
+    new DataView(trailer.buffer).setUint32(0, footer.length, true);
+    trailer.set(MAGIC, 4);
+    const indexes = [this.#bloomFilters, this.#columnIndexes, this.#offsetIndexes];
+    return concatenated([...before, ...indexes.flatMap((log) => log.pieces()), footer, trailer]);
+  }
+
+  #footer(
+    start: number,
+    {
+      metadata,
+      createdBy,
+    }: { readonly metadata: Readonly<Record<string, string>>; readonly createdBy: string },
+  ): Uint8Array {
+    const schema = this.#schema;
+    const thrift = new ThriftWriter(64 * 1024);
+    thrift.i32(1, VERSION);
+    thrift.list(2, ELEMENT.struct, schema.length);
+    for (const element of schema) writeSchemaElement(thrift, element);
+    thrift.i64(3, this.#rows);
+    thrift.list(4, ELEMENT.struct, this.#rowGroups.length);
+    this.#writeRowGroups(thrift, start);
+    const entries = Object.entries(metadata);
+    thrift.list(5, ELEMENT.struct, entries.length);
+    for (const [key, value] of entries) {
+      thrift.structElement();
+      thrift.text(1, key);
+      thrift.text(2, value);
+      thrift.end();
+    }
+    thrift.text(6, createdBy);
+    // TypeDefinedOrder for each column: without it engines do not trust bounds.
+    thrift.list(7, ELEMENT.struct, schema.length - 1);
+    for (let column = 1; column < schema.length; column += 1) {
+      thrift.structElement();
+      thrift.emptyStruct(1);
+      thrift.end();
+    }
+    thrift.end();
+    return thrift.take();
+  }
+
+  #writeRowGroups(thrift: ThriftWriter, start: number): void {
+    const columns = this.#schema.length - 1;
+    const chunkStarts = concatenated(this.#chunkStarts.pieces());
+    const columnIndexes = start + this.#bloomFilters.length;
+    // Where the next column chunk's parts begin: each is behind that of the one before.
+    const places = [start, columnIndexes, columnIndexes + this.#columnIndexes.length, 0];
+    let chunk = 0;
+    const next = (part: number): { readonly at: number; readonly bytes: number } => {
+      const at = places[part] as number;
+      const bytes = this.#lengths[chunk * PARTS + part] as number;
+      places[part] = at + bytes;
+      return { at, bytes };
+    };
+    for (const group of this.#rowGroups) {
+      thrift.structElement();
+      thrift.list(1, ELEMENT.struct, columns);
+      for (let column = 0; column < columns; column += 1) {
+        const [bloomFilter, columnIndex, offsetIndex, known] = [next(0), next(1), next(2), next(3)];
+        thrift.structElement();
+        thrift.resume(chunkStarts.subarray(known.at, known.at + known.bytes), METADATA_BEFORE_PLACES);
+        if (bloomFilter.bytes > 0) {
+          thrift.i64(14, bloomFilter.at);
+          thrift.i32(15, bloomFilter.bytes);
+        }
+        thrift.end();
+        thrift.i64(4, offsetIndex.at);
+        thrift.i32(5, offsetIndex.bytes);
+        if (columnIndex.bytes > 0) {
+          thrift.i64(6, columnIndex.at);
+          thrift.i32(7, columnIndex.bytes);
+        }
+        thrift.end();
+        chunk += 1;
+      }
+      thrift.i64(2, group.uncompressedBytes);
+      thrift.i64(3, group.rows);
+      if (group.sortedBy !== null) {
+        thrift.list(4, ELEMENT.struct, 1);
+        thrift.structElement();
+        thrift.i32(1, group.sortedBy);
+        thrift.bool(2, false); // descending
+        thrift.bool(3, false); // nulls first
+        thrift.end();
+      }
+      thrift.i64(5, group.start);
+      thrift.i64(6, group.bytes);
+      thrift.end();
+    }
+  }
 }
 
 export function concatenated(pieces: readonly Uint8Array[]): Uint8Array {
@@ -58,78 +171,6 @@ export function concatenated(pieces: readonly Uint8Array[]): Uint8Array {
     at += piece.length;
   }
   return bytes;
-}
-
-function footerBytes(
-  { schema, rowGroups, metadata, createdBy }: FileEnd,
-  placesOf: (group: number, column: number) => IndexPlaces,
-): Uint8Array {
-  const thrift = new ThriftWriter(64 * 1024);
-  thrift.i32(1, VERSION);
-  thrift.list(2, ELEMENT.struct, schema.length);
-  for (const element of schema) writeSchemaElement(thrift, element);
-  const rows = rowGroups.reduce((sum, group) => sum + BigInt(group.rows), 0n);
-  thrift.i64(3, rows);
-  thrift.list(4, ELEMENT.struct, rowGroups.length);
-  const leaves = schema.slice(1);
-  for (const [index, group] of rowGroups.entries()) {
-    writeRowGroup(thrift, group, leaves, (column) => placesOf(index, column));
-  }
-  const entries = Object.entries(metadata);
-  thrift.list(5, ELEMENT.struct, entries.length);
-  for (const [key, value] of entries) {
-    thrift.structElement();
-    thrift.text(1, key);
-    thrift.text(2, value);
-    thrift.end();
-  }
-  thrift.text(6, createdBy);
-  // TypeDefinedOrder for each column: without it engines do not trust bounds.
-  thrift.list(7, ELEMENT.struct, leaves.length);
-  for (const _ of leaves) {
-    thrift.structElement();
-    thrift.emptyStruct(1);
-    thrift.end();
-  }
-  thrift.end();
-  return thrift.take();
-}
-
-function writeRowGroup(
-  thrift: ThriftWriter,
-  group: PlacedRowGroup,
-  leaves: readonly SchemaElement[],
-  placesOf: (column: number) => IndexPlaces,
-): void {
-  thrift.structElement();
-  thrift.list(1, ELEMENT.struct, group.columns.length);
-  for (const [index, column] of group.columns.entries()) {
-    const { name, type } = leaves[index] as SchemaElement;
-    thrift.structElement();
-    writeColumnChunk(
-      thrift,
-      column,
-      { name, type: PHYSICAL_TYPES[type as string] as number, codec: ZSTD },
-      placesOf(index),
-    );
-    thrift.end();
-  }
-  thrift.i64(
-    2,
-    group.columns.reduce((sum, { uncompressedBytes }) => sum + uncompressedBytes, 0),
-  );
-  thrift.i64(3, group.rows);
-  if (group.sortedBy !== null) {
-    thrift.list(4, ELEMENT.struct, 1);
-    thrift.structElement();
-    thrift.i32(1, group.sortedBy);
-    thrift.bool(2, false); // descending
-    thrift.bool(3, false); // nulls first
-    thrift.end();
-  }
-  thrift.i64(5, group.start);
-  thrift.i64(6, group.bytes);
-  thrift.end();
 }
 
 function writeSchemaElement(thrift: ThriftWriter, element: SchemaElement): void {

@@ -10,9 +10,9 @@ import type { EncodedRowGroup, NewSegmentEncoder } from "../segment-encoder.ts";
 import { ColumnEncoder, type EncodedColumn } from "./column-encoder.ts";
 import type { ExceptionList } from "./column-cells.ts";
 import { columnForm } from "./column-form.ts";
-import { concatenated, fileEnd } from "./footer.ts";
+import { concatenated, FileEnd } from "./footer.ts";
 import { MAGIC } from "./parquet-format.ts";
-import { placeColumn, type PlacedColumn, type PlacedRowGroup } from "./placed-column.ts";
+import { placeColumn, type PlacedColumn } from "./placed-column.ts";
 
 /** `createdBy` names the program in the form that readers parse: `name version 1.2.3`. */
 export function newParquetEncoder(createdBy: string): NewSegmentEncoder {
@@ -20,7 +20,7 @@ export function newParquetEncoder(createdBy: string): NewSegmentEncoder {
     const schema = parquetSchema(columns);
     const forms = columns.map((column, index) => columnForm(column, index, bloomFilters));
     const encoder = new ColumnEncoder();
-    const rowGroups: PlacedRowGroup[] = [];
+    const fileEnd = new FileEnd(schema);
     let end = 0;
     // Row groups are encoded one at a time, as they share buffers, and placed in the order of the calls.
     let encoded: Promise<void> = Promise.resolve();
@@ -49,7 +49,7 @@ export function newParquetEncoder(createdBy: string): NewSegmentEncoder {
         at += one.compressedBytes;
       }
       const sortedBy = all.findIndex((column) => column.isSorted);
-      rowGroups.push({
+      fileEnd.add({
         start,
         rows: all[0]?.rows ?? 0,
         bytes: at - start,
@@ -75,7 +75,7 @@ export function newParquetEncoder(createdBy: string): NewSegmentEncoder {
         await placed;
         const pieces = end === 0 ? [MAGIC] : [];
         const start = end === 0 ? MAGIC.length : end;
-        return concatenated([...pieces, fileEnd(start, { schema, rowGroups, metadata, createdBy })]);
+        return fileEnd.bytes(start, pieces, { metadata, createdBy });
       },
     };
   };

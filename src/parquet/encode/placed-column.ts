@@ -1,11 +1,11 @@
 /** Pages with their headers in the order of the file, and what the footer says about a column chunk. */
 import type { EncodedColumn } from "./column-encoder.ts";
 import { type DataPage, dataPageHeader, dictionaryPageHeader } from "./page.ts";
-import { type Encoding, ENCODING, PAGE } from "./parquet-format.ts";
+import { type Encoding, ENCODING, PAGE, ZSTD } from "./parquet-format.ts";
 import { type Bounds, columnIndexBytes, mergedBounds } from "./statistics.ts";
 import { ELEMENT, ThriftWriter } from "./thrift-writer.ts";
 
-/** A column chunk that has its place; it holds a few hundred bytes until the footer is written (I10). */
+/** A column chunk that has its place. */
 export interface PlacedColumn {
   /** Where the first page begins in the file, the dictionary page if there is one. */
   readonly start: number;
@@ -92,31 +92,23 @@ function countedByEncoding(pages: readonly DataPage[]): Map<Encoding, number> {
   return counts;
 }
 
-/** Where the parts of a column chunk that are written at the end of the file lie. */
-export interface IndexPlaces {
-  readonly bloomFilter: number | null;
-  readonly columnIndex: number | null;
-  readonly offsetIndex: number;
-}
+/** The fields, from the outermost on, after which the places of indexes and bloom filters follow in a ColumnChunk. */
+export const METADATA_BEFORE_PLACES = [3, 13] as const;
 
-/** Writes a ColumnChunk without its struct's bounds. */
-export function writeColumnChunk(
-  thrift: ThriftWriter,
-  column: PlacedColumn,
-  element: { readonly type: number; readonly name: string; readonly codec: number },
-  places: IndexPlaces,
-): void {
+/** A ColumnChunk up to `METADATA_BEFORE_PLACES`. */
+export function columnChunkStart(column: PlacedColumn, name: string, type: number): Uint8Array {
   const encodings = [
     ...new Set([...(column.hasDictionary ? [ENCODING.plain] : []), ENCODING.rle, ...column.pages.keys()]),
   ];
+  const thrift = new ThriftWriter();
   thrift.i64(2, column.start);
   thrift.struct(3);
-  thrift.i32(1, element.type);
+  thrift.i32(1, type);
   thrift.list(2, ELEMENT.i32, encodings.length);
   for (const encoding of encodings) thrift.integerElement(encoding);
   thrift.list(3, ELEMENT.binary, 1);
-  thrift.textElement(element.name);
-  thrift.i32(4, element.codec);
+  thrift.textElement(name);
+  thrift.i32(4, ZSTD);
   thrift.i64(5, column.values);
   thrift.i64(6, column.uncompressedBytes);
   thrift.i64(7, column.compressedBytes);
@@ -126,17 +118,7 @@ export function writeColumnChunk(
   thrift.list(13, ELEMENT.struct, column.pages.size + (column.hasDictionary ? 1 : 0));
   if (column.hasDictionary) writePageCount(thrift, PAGE.dictionary, ENCODING.plain, 1);
   for (const [encoding, count] of column.pages) writePageCount(thrift, PAGE.dataV2, encoding, count);
-  if (places.bloomFilter !== null && column.bloomFilter !== null) {
-    thrift.i64(14, places.bloomFilter);
-    thrift.i32(15, column.bloomFilter.length);
-  }
-  thrift.end();
-  thrift.i64(4, places.offsetIndex);
-  thrift.i32(5, column.offsetIndex.length);
-  if (places.columnIndex !== null && column.columnIndex !== null) {
-    thrift.i64(6, places.columnIndex);
-    thrift.i32(7, column.columnIndex.length);
-  }
+  return thrift.take();
 }
 
 function writeStatistics(thrift: ThriftWriter, { bounds, nulls }: PlacedColumn): void {

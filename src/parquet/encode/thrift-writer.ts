@@ -109,6 +109,15 @@ export class ThriftWriter {
     this.end();
   }
 
+  /** What another writer wrote that stopped within structs: in these fields, from the outermost on. */
+  resume(bytes: Uint8Array, fields: readonly number[]): void {
+    this.#reserve(bytes.length);
+    this.#bytes.set(bytes, this.#length);
+    this.#length += bytes.length;
+    this.#outer.push(...fields.slice(0, -1));
+    this.#lastField = fields.at(-1) ?? 0;
+  }
+
   /** A copy of what was written. */
   take(): Uint8Array {
     return this.#bytes.slice(0, this.#length);

@@ -48,7 +48,7 @@ export const LINES: readonly FaultLine[] = [
     );
   }),
   line(5, "the second run writes something", async (scenario) => {
-    await scenario.query(afterEachRun("UPDATE firnline.segment SET changed_at = clock_timestamp()"));
+    await scenario.query(afterEachRun("UPDATE firnline.segment SET tagged_at = clock_timestamp()"));
   }),
   {
     ...line(6, "a refusal that deletes", async () => {}),

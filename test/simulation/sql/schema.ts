@@ -113,11 +113,33 @@ function addColumn(table: Table, reader: Reader): void {
   table.columns.set(name, { type, byDefault, notNull });
 }
 
+function columnOf(table: Table, name: string): { readonly name: string; readonly definition: ColumnOf } {
+  const definition = table.columns.get(name);
+  if (definition === undefined) throw new Error(`SQL: ${table.name} has no column ${name}`);
+  return { name, definition };
+}
+
 function alterTable(tables: Tables, reader: Reader): void {
   const table = tableOf(tables, nameOf(reader));
   reader.list(() => {
     if (reader.eat("add", "column")) return addColumn(table, reader);
+    if (reader.eat("drop", "column")) return void table.columns.delete(reader.name());
     if (reader.eat("drop", "constraint")) return void table.checks.delete(reader.name());
+    if (reader.eat("rename", "column")) {
+      const column = columnOf(table, reader.name());
+      reader.expect("to");
+      table.columns.set(reader.name(), column.definition);
+      table.columns.delete(column.name);
+      return;
+    }
+    if (reader.eat("alter", "column")) {
+      const column = columnOf(table, reader.name());
+      reader.expect("type");
+      table.columns.set(column.name, { ...column.definition, type: parseType(reader) });
+      // There are no rows yet.
+      if (reader.eat("using")) expression(reader);
+      return;
+    }
     reader.expect("add", "constraint");
     const name = reader.name();
     reader.expect("check", "(");

@@ -13,7 +13,7 @@ import { readArchived, type Wanted } from "../../../src/retrieve/archived-rows.t
 import type { PreparedFilter } from "../../../src/retrieve/filters.ts";
 import { IndexedRows } from "../../../src/retrieve/indexed-rows.ts";
 import { uniteColumns, type UnitedColumns } from "../../../src/retrieve/united-columns.ts";
-import { manifestRoot } from "../../../src/segment/manifest.ts";
+import { type Manifest, manifestRoot, type PinnedFilter } from "../../../src/segment/manifest.ts";
 import { bytesEqual, toHex } from "../../../src/rows/hex.ts";
 import { type FieldBytes, rawRows } from "../../support/copy-stream.ts";
 import {
@@ -98,6 +98,15 @@ async function idsOf(
   return ids;
 }
 
+type PinnedIndex = NonNullable<Manifest["index"]>;
+type Apart = NonNullable<PinnedIndex["apart"]>;
+
+/** As an earlier version sealed it. */
+function withoutParts({ manifest, object }: SealedSegment): SealedSegment {
+  const { start, sha256 } = manifest.index as PinnedIndex;
+  return withManifest({ ...manifest, index: { start, sha256 } }, object);
+}
+
 /** Two row groups of four chunks of 500 rows, of 1500 actors. */
 let sealed: SealedSegment;
 const united = unitedOf(COLUMNS);
@@ -122,12 +131,76 @@ describe("a filter", () => {
     expect(some.bytesRead).toBeLessThan(all.bytesRead / 2);
   });
 
-  it("on a value that is not there reads the tail alone", async () => {
+  it("on a value that is not there reads a part of each filter alone", async () => {
     const archive = new SealedArchive([sealed]);
     expect(await idsOf(archive, sealed, united, [equals(united, "actor", uuidOf(-1))])).toEqual([]);
+    const { apart, start } = sealed.manifest.index as PinnedIndex;
+    const filters = apart?.filters ?? [];
+    expect(filters.map(({ rowGroup, column: at }) => [rowGroup, COLUMNS[at]?.name])).toEqual([
+      [0, "actor"],
+      [1, "actor"],
+    ]);
+    expect(archive.reads).toHaveLength(filters.length);
+    for (const [at, { range }] of archive.reads.entries()) {
+      const filter = filters[at] as PinnedFilter;
+      expect(range.end - range.start).toBe(filter.partBytes);
+      expect(range.start).toBeGreaterThanOrEqual(Number(filter.start));
+      expect(range.end).toBeLessThanOrEqual(Number(filter.start) + filter.bytes);
+    }
+    expect(archive.bytesRead).toBeLessThan((sealed.object.length - Number(start)) / 3);
+  });
+
+  it("on a value that is in no row group of the wanted chunks reads no other filter", async () => {
+    const archive = new SealedArchive([sealed]);
+    const first = { ...sealed, segment: { ...sealed.segment, prunedChunks: [0, 1] } };
+    expect(await idsOf(archive, first, united, [equals(united, "actor", uuidOf(-1))])).toEqual([]);
+    expect(archive.reads).toHaveLength(1);
+  });
+
+  it("on a column without a filter reads the index apart from the filters, and finds what is there", async () => {
+    const archive = new SealedArchive([sealed]);
+    expect(await idsOf(archive, sealed, united, [equals(united, "n", int4(-5))])).toEqual([]);
+    const { apart } = sealed.manifest.index as PinnedIndex;
+    expect(archive.reads.map(({ range }) => range)).toEqual([
+      { start: Number(apart?.start), end: sealed.object.length },
+    ]);
+    expect(await idsOf(archive, sealed, united, [equals(united, "n", int4(3210))])).toEqual([3210n]);
+  });
+
+  it("reads the tail of a manifest that binds no parts", async () => {
+    const older = withoutParts(sealed);
+    const archive = new SealedArchive([older]);
+    expect(await idsOf(archive, older, united, [equals(united, "actor", uuidOf(-1))])).toEqual([]);
     expect(archive.reads.map(({ range }) => range)).toEqual([
       { start: Number(sealed.manifest.index?.start), end: sealed.object.length },
     ]);
+    expect(await idsOf(archive, older, united, [equals(united, "actor", uuidOf(1234))])).toEqual([
+      1234n,
+      2734n,
+    ]);
+  });
+
+  it("finds what stands in the manifest in the place of the file's value, and so is in no filter", async () => {
+    const columns = [column("id", "int8"), column("ts", "timestamptz"), column("until", "timestamptz")];
+    const infinity = int8(2n ** 63n - 1n);
+    const fields = Array.from({ length: 1000 }, (_, n): FieldBytes[] => [
+      int8(BigInt(n)),
+      int8(FIRST + BigInt(n)),
+      n === 777 ? infinity : int8(FIRST + BigInt(n)),
+    ]);
+    const chunks = [rawRows(3, fields.slice(0, 500)), rawRows(3, fields.slice(500))];
+    const segment = await sealSegment({
+      name: "exceptions",
+      day: DAY,
+      columns,
+      rowGroups: [chunks],
+      bloomFilters: ["until"],
+    });
+    const all = unitedOf(columns, columns);
+    const archive = new SealedArchive([segment]);
+    expect(await idsOf(archive, segment, all, [equals(all, "until", infinity)])).toEqual([777n]);
+    expect(await idsOf(archive, segment, all, [equals(all, "until", int8(FIRST + 5n))])).toEqual([5n]);
+    expect(await idsOf(archive, segment, all, [equals(all, "until", int8(FIRST - 5n))])).toEqual([]);
   });
 
   it("on a sorted column reads the one chunk whose bounds have the value", async () => {
@@ -255,6 +328,15 @@ describe("bytes that are not what was sealed", () => {
       ),
       { numRuns: 150 },
     );
+  });
+
+  it("in a filter leave nothing out, whatever its blocks say", async () => {
+    const { filters: pinned } = (sealed.manifest.index as PinnedIndex).apart as Apart;
+    const object = sealed.object.slice();
+    for (const { start, bytes } of pinned) object.fill(0, Number(start), Number(start) + bytes);
+    const damaged = withManifest(sealed.manifest, object);
+    const archive = new SealedArchive([damaged]);
+    expect(await idsOf(archive, damaged, united, filters)).toEqual([1234n, 2734n]);
   });
 
   it("in a bloom filter that says no leave nothing out", async () => {

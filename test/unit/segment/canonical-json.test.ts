@@ -29,6 +29,22 @@ describe("canonical JSON", () => {
     );
   });
 
+  it("has the same bytes whether it is put together as text or as bytes", () => {
+    fc.assert(
+      fc.property(fc.jsonValue({ maxDepth: 4, stringUnit: "binary" }), (value) => {
+        expect(hexOf(canonicalBytes(value as Json))).toBe(
+          hexOf(new TextEncoder().encode(canonicalJson(value as Json))),
+        );
+      }),
+    );
+    const long = [
+      "x".repeat(5_000),
+      `${"y".repeat(3_000)}\u20ac${"z".repeat(3_000)}`,
+      "\ud83d\ude00".repeat(2_000),
+    ];
+    expect(hexOf(canonicalBytes(long))).toBe(hexOf(new TextEncoder().encode(canonicalJson(long))));
+  });
+
   it("sorts members by UTF-16 code units, as the example in section 3.2.3", () => {
     const members = {
       "\u20ac": "Euro Sign",
