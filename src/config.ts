@@ -13,6 +13,8 @@ export interface Settings {
   readonly copySilenceMs: number;
   readonly statementMs: number;
   readonly connectionsMax: number;
+  /** The priority of a run's process among those of its host, from 0 to 19, the lowest. */
+  readonly nice: number;
   /** How long a restore takes in a `file://` archive; lets a Glacier restore be rehearsed. */
   readonly fileRestoreDelayMs: number;
   readonly s3: S3Settings;
@@ -65,6 +67,9 @@ const NUMBERS = {
   FIRNLINE_COPY_SILENCE_SECONDS: { fallback: 300, min: 1, max: 86_400 },
   FIRNLINE_STATEMENT_SECONDS: { fallback: 3_600, min: 1, max: 86_400 },
   FIRNLINE_CONCURRENCY: { fallback: 3, min: 1, max: 3 },
+  FIRNLINE_PACE_PERCENT: { fallback: 25, min: 1, max: 100 },
+  FIRNLINE_PACE_WRITES: { fallback: 10, min: 0, max: 1_000_000 },
+  FIRNLINE_NICE: { fallback: 10, min: 0, max: 19 },
   FIRNLINE_CONNECTIONS: { fallback: 6, min: 2, max: 50 },
   FIRNLINE_FILE_RESTORE_DELAY_MS: { fallback: 0, min: 0, max: 604_800_000 },
   FIRNLINE_S3_CONNECT_MS: { fallback: 10_000, min: 10, max: 600_000 },
@@ -120,11 +125,14 @@ export function readSettings(environ: Environ): Settings {
       // Two exports, where one ends and the next begins, and two deleting transactions have one each for as long as they take.
       concurrency:
         number("FIRNLINE_CONNECTIONS") < OVERLAP_CONNECTIONS_MIN ? 1 : number("FIRNLINE_CONCURRENCY"),
+      paceShare: number("FIRNLINE_PACE_PERCENT") / 100,
+      paceWrites: number("FIRNLINE_PACE_WRITES"),
     },
     lockTimeoutMs: number("FIRNLINE_LOCK_TIMEOUT_MS"),
     copySilenceMs: number("FIRNLINE_COPY_SILENCE_SECONDS") * 1_000,
     statementMs: number("FIRNLINE_STATEMENT_SECONDS") * 1_000,
     connectionsMax: number("FIRNLINE_CONNECTIONS"),
+    nice: number("FIRNLINE_NICE"),
     fileRestoreDelayMs: number("FIRNLINE_FILE_RESTORE_DELAY_MS"),
     s3: {
       connectMs: number("FIRNLINE_S3_CONNECT_MS"),

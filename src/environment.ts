@@ -36,6 +36,10 @@ export interface Limits {
   readonly leaseMs: number;
   /** Partitions that are under way at once, each in another stage. */
   readonly concurrency: number;
+  /** While others write: the share of the time that the database may work for a run, above 0; 1 is all of it. */
+  readonly paceShare: number;
+  /** Others write when they do so often in a second; 0: they always do. */
+  readonly paceWrites: number;
 }
 
 export interface Clock {

@@ -190,6 +190,16 @@ export interface Examination {
 /** What the table is described for. To be read it needs no grant to delete, and what a DELETE would do matters to nobody. */
 export type Purpose = "move" | "read";
 
+/** Transactions that wrote, counted; only differences mean anything. */
+export interface WriteCount {
+  /** Of everybody, on the whole server. */
+  readonly all: bigint;
+  /** Of ours, those that had begun when `all` was known. Not all of them write. */
+  readonly begun: bigint;
+  /** Of ours, those that had ended before `all` was asked for. */
+  readonly ended: bigint;
+}
+
 export interface Hot<Tx> {
   /**
    * Reads the table's definition and judges it, by default as one to be moved; throws `FirnlineErrors` with all findings.
@@ -202,6 +212,8 @@ export interface Hot<Tx> {
   examine(ages: HotAges): Promise<Examination>;
   /** The server's clock. */
   now(): Promise<EpochMs>;
+  /** How much is written to the server, by us and by others. */
+  writes(): Promise<WriteCount>;
   /** Counts the rows of each partition up to and including `lastDay`. */
   inventory(source: SourceTable, lastDay: DayUtc): Promise<Inventory>;
   /** Rows and bytes of the whole table; large ones are estimated, so that it never takes long. */

@@ -140,6 +140,8 @@ export class Database implements AsyncDisposable {
   readonly #pool: pg.Pool;
   readonly #options: DatabaseOptions;
   #raisesCommit: boolean | undefined;
+  #begun = 0n;
+  #ended = 0n;
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
@@ -167,12 +169,19 @@ export class Database implements AsyncDisposable {
     return this.#options.idleInTransactionMs;
   }
 
+  /** How many transactions that may write were begun, and how many are over. */
+  get writes(): { readonly begun: bigint; readonly ended: bigint } {
+    return { begun: this.#begun, ended: this.#ended };
+  }
+
   /**
    * Runs `work` in a transaction. Whatever it throws rolls back. A COMMIT that Postgres answers with ROLLBACK, as it
    * does for a failed transaction, is an error here and not a success.
    */
   async transaction<T>(mode: TransactionMode, op: string, work: (tx: Transaction) => Promise<T>): Promise<T> {
     const begun = await this.#begin(mode, op);
+    const mayWrite = mode !== "repeatable read, read only";
+    if (mayWrite) this.#begun += 1n;
     try {
       const tx = new Transaction(begun.client, this.#options);
       const result = await work(tx);
@@ -200,6 +209,7 @@ export class Database implements AsyncDisposable {
       throw databaseError(error, op);
     } finally {
       begun.release();
+      if (mayWrite) this.#ended += 1n;
     }
   }
 

@@ -5,12 +5,14 @@ import { FirnlineError } from "../errors.ts";
 import type { Leaf, SourceTable } from "../hot/port.ts";
 import type { LeafName } from "../segment/partition-key.ts";
 import type { Journal } from "./journal.ts";
+import type { Pace } from "./pace.ts";
 
 export interface StageContext<Tx> extends Environment<Tx> {
   readonly source: SourceTable;
   readonly archiveId: string;
   readonly lease: Lease;
   readonly journal: Journal<Tx>;
+  readonly pace: Pace;
   readonly signal: AbortSignal;
 }
 

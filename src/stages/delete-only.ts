@@ -30,21 +30,23 @@ async function deleteBatches<Tx>(
   partition: PartitionName,
   onDeleted: (rows: bigint) => void,
 ): Promise<bigint> {
-  const { catalog, clock, failpoint, hot, lease, limits, report, signal, source } = context;
+  const { catalog, clock, failpoint, hot, lease, limits, pace, report, signal, source } = context;
+  const deleteBatch = async (): Promise<number> =>
+    await hot.deleteOnly(source, partition, limits.deleteRowsMax, async (tx, deleted) => {
+      const { rows, from, to } = deleted;
+      await catalog.rowsDeleted(
+        tx,
+        lease,
+        { rule: partition.rule, day: partition.day, rows: BigInt(rows), from, to },
+        timestamp(clock),
+      );
+      failpoint("delete.deleted");
+    });
   let total = 0n;
   for (;;) {
     checkpoint(signal);
-    const rows = await withRetries({ clock, attemptsMax: limits.attemptsMax, signal }, async () =>
-      hot.deleteOnly(source, partition, limits.deleteRowsMax, async (tx, deleted) => {
-        const { rows: count, from, to } = deleted;
-        await catalog.rowsDeleted(
-          tx,
-          lease,
-          { rule: partition.rule, day: partition.day, rows: BigInt(count), from, to },
-          timestamp(clock),
-        );
-        failpoint("delete.deleted");
-      }),
+    const rows = await pace.turn(
+      async () => await withRetries({ clock, attemptsMax: limits.attemptsMax, signal }, deleteBatch),
     );
     if (rows === 0) break;
     failpoint("delete.committed");

@@ -243,7 +243,7 @@ async function executeStep<Tx>(
     step.segment === null
       ? await gates.export.pass(async (onReceived) => {
           const leaf = requireLeaf(source, step.leaf);
-          return await exportPartition(context, { ...partition, leaf }, { onReceived });
+          return await exportPartition(context, { ...partition, leaf }, { rows: step.rows, onReceived });
         })
       : [await takeUp(context, step.segment, wants("reconcile"))];
   if (wants("export")) tally.exported += segments.reduce((sum, { rows }) => sum + rows, 0n);

@@ -12,6 +12,7 @@ import { encodeManifest } from "../segment/manifest.ts";
 import { shapeOf } from "../segment/shape.ts";
 import { objectLocator } from "../archive/locators.ts";
 import { leafName, type StageContext } from "./context.ts";
+import { evenChunks } from "./even-chunks.ts";
 import { RowGroupQueue } from "./row-group-queue.ts";
 import { type ExportedRange, SegmentBuild } from "./segment-build.ts";
 
@@ -21,6 +22,8 @@ export const ID_BYTES = 8;
 export interface ExportOptions {
   /** No rows are a result: what was archived is gone from the table. */
   readonly replaces?: boolean;
+  /** As the plan counted them. */
+  readonly rows?: bigint;
   /** Called when the last row has come; what is left is to encode and upload. */
   readonly onReceived?: () => void;
 }
@@ -28,15 +31,15 @@ export interface ExportOptions {
 export async function exportPartition<Tx>(
   context: StageContext<Tx>,
   partition: PartitionName,
-  { replaces = false, onReceived }: ExportOptions = {},
+  { replaces = false, rows = 0n, onReceived }: ExportOptions = {},
 ): Promise<SegmentRecord[]> {
-  const { hot, source, limits } = context;
+  const { hot, source, limits, pace } = context;
   return await hot.exportPartition(
     source,
     partition,
-    limits.chunk,
+    evenChunks(limits.chunk, rows),
     async ({ range, chunks, fingerprint }) => {
-      const queue = new RowGroupQueue(chunks, range.to, limits, onReceived);
+      const queue = new RowGroupQueue(pace.each(chunks), range.to, limits, onReceived);
       try {
         const segments: SegmentRecord[] = [];
         let from = range.from;

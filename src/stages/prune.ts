@@ -98,7 +98,7 @@ async function pruneChunks<Tx>(
   todo: readonly number[],
   lanes: Gate,
 ): Promise<PruneResult> {
-  const { clock, failpoint, limits, report, signal } = context;
+  const { clock, failpoint, limits, pace, report, signal } = context;
   const { record, manifest } = sealed;
   const batches = new ChunkBatches(todo, limits);
   const drift: Drift[] = [];
@@ -109,8 +109,11 @@ async function pruneChunks<Tx>(
     checkpoint(signal);
     const batch = hasFailed ? null : batches.next();
     if (batch === null) return false;
-    const startedMs = clock.monotonicMs();
-    const { outcome, refusal } = await pruneBatch(context, sealed, batch);
+    let startedMs = 0;
+    const { outcome, refusal } = await pace.turn(async () => {
+      startedMs = clock.monotonicMs();
+      return await pruneBatch(context, sealed, batch);
+    });
     if (outcome === "refused") {
       // Nothing was deleted. Alone, a chunk shows whether it is the one that drifted; the others still go.
       if (batch.length > 1) batches.refused(batch);

@@ -22,6 +22,7 @@ import { Journal } from "./journal.ts";
 import { readKeeping } from "./keeping-view.ts";
 import { type LeaseRequest, startHeartbeat, takeLease } from "./lease.ts";
 import { lockFinding } from "./lock.ts";
+import { inTurns, startPace } from "./pace.ts";
 import { plannedLeaves } from "./planned-leaves.ts";
 import type { Drift } from "./prune.ts";
 import { stepsPutOff } from "./put-off.ts";
@@ -124,6 +125,7 @@ export async function runPipeline<Tx>(
   } else requireOwner(known, source.identity, archive.url);
   const lease = await takeLease(environment, options);
   const heartbeat = startHeartbeat(environment, lease, options.signal);
+  const pace = startPace(environment, heartbeat.signal);
   try {
     // Read under the lease: an earlier run may have moved the journal's head a moment ago.
     const record = await catalog.pipeline(policy.pipeline);
@@ -131,15 +133,18 @@ export async function runPipeline<Tx>(
     requireOwner(record, source.identity, archive.url);
     const context: StageContext<Tx> = {
       ...environment,
+      ...inTurns(environment, pace),
       // A run that has just ended may have dropped some of its partitions.
       source: source.isPartitioned ? await hot.describe() : source,
       lease,
       journal: new Journal({ ...environment, lease, head: record.journal }),
+      pace,
       archiveId: record.archiveId,
       signal: heartbeat.signal,
     };
     return await execute(context, record, options);
   } finally {
+    await pace[Symbol.asyncDispose]();
     await heartbeat[Symbol.asyncDispose]();
     // If the database is out of reach the lease expires by itself; the run's own error is what matters then.
     await catalog.releaseLease(lease).catch(() => {});

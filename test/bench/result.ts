@@ -35,7 +35,12 @@ const COMPARISONS = [
     as: "timesFloor",
   })),
   { name: "firnline.prune", field: "seconds", to: "plain.delete", as: "timesPlainDelete" },
-  { name: "writers.move", field: "p99Ms", to: "writers.alone", as: "p99TimesAlone" },
+  ...["writers.move", "writers.move-hurried"].map((name) => ({
+    name,
+    field: "p99Ms",
+    to: "writers.alone",
+    as: "p99TimesAlone",
+  })),
 ];
 
 export function summarise(samples: ReadonlyMap<Case, readonly Sample[]>): Result[] {

@@ -25,7 +25,11 @@ export interface Sizes {
 
 type Any = Environment<unknown>;
 
-const SETTINGS = readSettings({ FIRNLINE_LOCK_TIMEOUT_MS: "20000", FIRNLINE_DELETE_ROWS: "2" });
+const SETTINGS = readSettings({
+  FIRNLINE_LOCK_TIMEOUT_MS: "20000",
+  FIRNLINE_DELETE_ROWS: "2",
+  FIRNLINE_PACE_PERCENT: "100",
+});
 /** Whoever waits so long for a lock waits for ever, and the history is wrong. */
 const WAIT_MS_MAX = 20_000;
 /** Policies whose connections are kept. */

@@ -184,6 +184,9 @@ export class World {
       detachWaitMs: 1_000,
       leaseMs: LEASE_MS,
       concurrency: sizes.concurrency,
+      // Nobody else writes to this server.
+      paceShare: 1,
+      paceWrites: 0,
     };
     return {
       hot: new SimulatedHot(database, policy),

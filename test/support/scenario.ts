@@ -38,6 +38,9 @@ export const SMALL = {
   FIRNLINE_PRUNE_CHUNKS: "2",
   FIRNLINE_DELETE_ROWS: "20",
   FIRNLINE_LOCK_TIMEOUT_MS: "1500",
+  // Other tests write to the same server, and are nobody to give way to.
+  FIRNLINE_PACE_PERCENT: "100",
+  FIRNLINE_NICE: "0",
 } as const;
 
 export type Environ = Readonly<Record<string, string>>;

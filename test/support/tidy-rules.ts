@@ -45,6 +45,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   [REPAIR]: ["errors.ts", ...GIVEN, ...GROUND, ...ROOMS, ARCHIVED, "stages"],
   "garbage.ts": [],
   "this-process.ts": ["catalog"],
+  "priority.ts": [],
   "config.ts": ["errors.ts", "failpoint.ts", "environment.ts", ...GROUND],
   "price-file.ts": ["errors.ts", ...GROUND],
   "wiring.ts": [...BELOW_WIRING, "postgres"],
@@ -60,6 +61,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "doctor.ts",
     "pipeline.ts",
     "pipeline-options.ts",
+    "priority.ts",
     "demo",
   ],
 };

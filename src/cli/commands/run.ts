@@ -1,4 +1,5 @@
 /** firnline run */
+import { lowerPriority } from "../../priority.ts";
 import type { RunSummary } from "../../stages/run-pipeline.ts";
 import { AS_OF_OPTION, readAsOf } from "../arguments.ts";
 import { type Command, EXIT } from "../command.ts";
@@ -26,6 +27,7 @@ export const run: Command = {
   },
   async run(context) {
     const asOf = readAsOf(context);
+    lowerPriority(context.settings.nice);
     return await eachPipeline(context, async (pipeline, { pipeline: name }) => {
       const started = performance.now();
       const summary = await pipeline.run({

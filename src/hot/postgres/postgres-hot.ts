@@ -26,6 +26,7 @@ import type {
   SourceTable,
   TableSize,
   TimeRange,
+  WriteCount,
 } from "../port.ts";
 import { readChunks } from "./copy-reader.ts";
 import { deleteJudged } from "./delete-judged.ts";
@@ -45,6 +46,7 @@ import { judgeSideEffects } from "./table-facts.ts";
 import { readTableSize } from "./table-size.ts";
 import { only, sqlExport, sqlMissingKeys, sqlWhere, timeBound, timeIdentifier } from "./sql-text.ts";
 import { type ListDetaching, readWhole } from "./whole-source.ts";
+import { readWrites } from "./writes.ts";
 
 /** Rolls a prune back without being an error. */
 class Refused extends Error {}
@@ -89,6 +91,10 @@ export class PostgresHot implements Hot<Transaction> {
 
   async now(): Promise<EpochMs> {
     return await readClock(this.#database);
+  }
+
+  async writes(): Promise<WriteCount> {
+    return await readWrites(this.#database);
   }
 
   async inventory(source: SourceTable, lastDay: DayUtc): Promise<Inventory> {

@@ -4,12 +4,14 @@ import { readSettings } from "../../../src/config.ts";
 import { collectLessOften } from "../../../src/garbage.ts";
 import { parsePolicy } from "../../../src/policy/policy.ts";
 import { Pipeline } from "../../../src/pipeline.ts";
+import { lowerPriority } from "../../../src/priority.ts";
 import { parseRange } from "../../../src/retrieve/request.ts";
 import type { EpochMicros } from "../../../src/rows/day.ts";
 import { exportPartition } from "../../../src/stages/export.ts";
 import { ExportGate, EXPORTS_MAX } from "../../../src/stages/export-gate.ts";
 import { Journal } from "../../../src/stages/journal.ts";
 import { takeLease } from "../../../src/stages/lease.ts";
+import { startPace } from "../../../src/stages/pace.ts";
 import { Gate } from "../../../src/stages/overlap.ts";
 import { thisProcess } from "../../../src/this-process.ts";
 import { wire } from "../../../src/wiring.ts";
@@ -24,6 +26,8 @@ export interface FirnlineJob {
   readonly folder: string;
   /** Microseconds since 1970. */
   readonly asOf: string;
+  /** Whether it runs as the command does, with the priority of a background job. */
+  readonly isInBackground?: boolean;
   readonly task:
     | { readonly name: "export" | "run" | "plan" }
     | {
@@ -41,6 +45,7 @@ await work<FirnlineJob>((job) => {
   const policy = parsePolicy(job.policy, "bench.yaml");
   const options = { policy, connectionString: job.url, settings: readSettings(process.env) };
   const asOf = BigInt(job.asOf) as EpochMicros;
+  if (job.isInBackground === true) lowerPriority(options.settings.nice);
   const { task, folder } = job;
   switch (task.name) {
     case "export":
@@ -100,7 +105,8 @@ async function exportAll(
   if (record === null) throw new Error("the pipeline was not registered");
   const journal = new Journal({ ...environment, lease, head: record.journal });
   const { signal } = new AbortController();
-  const context = { ...environment, source, archiveId, lease, journal, signal };
+  await using pace = startPace(environment, signal);
+  const context = { ...environment, source, archiveId, lease, journal, pace, signal };
   const lastDay = Number(asOf / 86_400_000_000n) as Parameters<typeof hot.inventory>[1];
   let rows = 0n;
   const gate = new ExportGate(new Gate(EXPORTS_MAX));

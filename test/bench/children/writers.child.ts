@@ -5,18 +5,21 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import pg from "pg";
 import { work } from "./child.ts";
 import type { FirnlineJob } from "./firnline.child.ts";
 
 export interface WritersJob {
   readonly url: string;
   readonly folder: string;
-  /** How long pgbench writes. */
+  /** How long pgbench writes; beside a move it is ended with it. */
   readonly seconds: number;
   /** The instant after which rows are inserted, in seconds since 1970. */
   readonly noon: number;
   /** What goes on meanwhile. */
   readonly move: FirnlineJob | null;
+  /** `FIRNLINE_*` for it. */
+  readonly environ: Readonly<Record<string, string>>;
 }
 
 const CLIENTS = 4;
@@ -28,14 +31,24 @@ const WARM_UP_MS = 1_000;
 const SCRIPT = fileURLToPath(new URL("../sql/writer.sql", import.meta.url));
 const FIRNLINE = fileURLToPath(new URL("./firnline.child.ts", import.meta.url));
 
-await work<WritersJob>(({ url, folder, seconds, noon, move }) => async () => {
+await work<WritersJob>(({ url, folder, seconds, noon, move, environ }) => async () => {
   const prefix = join(folder, "pgbench");
   const how = ["-n", "-c", `${CLIENTS}`, "-R", `${TRANSACTIONS_PER_SECOND}`, "-T", `${seconds}`];
   const what = ["-l", `--log-prefix=${prefix}`, "-D", `noon=${noon}`, "-f", SCRIPT];
-  const pgbench = spawn("pgbench", [...how, ...what, url], { stdio: ["ignore", "ignore", "pipe"] });
+  // Application and job are services, each with a session of its own: the kernel shares cores out by those.
+  const pgbench = spawn("pgbench", [...how, ...what, url], {
+    stdio: ["ignore", "ignore", "pipe"],
+    detached: true,
+  });
   const startedMs = Date.now();
-  const pgbenchEnded = ended(pgbench, "pgbench");
-  const moved = move === null ? null : await runMove(move);
+  let isOver = false;
+  const pgbenchEnded = ended(pgbench, "pgbench", () => isOver);
+  const moved = move === null ? null : await runMove(move, environ);
+  if (moved !== null) {
+    if (pgbench.exitCode !== null) throw new Error("pgbench ended before the move");
+    isOver = true;
+    await endSessions(url);
+  }
   await pgbenchEnded;
   const [fromMs, toMs] = moved ?? [startedMs + WARM_UP_MS, Date.now()];
   const latencies = readLatencies(folder, fromMs, toMs).sort((a, b) => a - b);
@@ -51,9 +64,14 @@ await work<WritersJob>(({ url, folder, seconds, noon, move }) => async () => {
 });
 
 /** Returns when it began and when it ended, by the wall clock that pgbench's log goes by. */
-async function runMove(move: FirnlineJob): Promise<[fromMs: number, toMs: number]> {
+async function runMove(
+  move: FirnlineJob,
+  environ: WritersJob["environ"],
+): Promise<[fromMs: number, toMs: number]> {
   const child = spawn(process.execPath, [FIRNLINE, JSON.stringify(move)], {
     stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, ...environ },
+    detached: true,
   });
   const done = ended(child, "the move");
   let fromMs = Number.NaN;
@@ -79,9 +97,23 @@ function readLatencies(folder: string, fromMs: number, toMs: number): number[] {
     .map(([, , latencyMicros = Number.NaN]) => latencyMicros / 1_000);
 }
 
-async function ended(child: ChildProcess, name: string): Promise<void> {
+/** pgbench tells of the last transactions when it ends, and it ends when it has no sessions any more. */
+async function endSessions(url: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url });
+  await client.connect();
+  try {
+    await client.query(
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'pgbench'",
+    );
+  } finally {
+    await client.end();
+  }
+}
+
+/** `isStopped`: its end is our doing, whatever it says of it. */
+async function ended(child: ChildProcess, name: string, isStopped = (): boolean => false): Promise<void> {
   let complaint = "";
   child.stderr?.on("data", (chunk: Buffer) => (complaint = (complaint + chunk.toString()).slice(-2_000)));
   const [code] = (await once(child, "exit")) as [number | null];
-  if (code !== 0) throw new Error(`${name} ended with ${code}: ${complaint}`);
+  if (code !== 0 && !isStopped()) throw new Error(`${name} ended with ${code}: ${complaint}`);
 }
