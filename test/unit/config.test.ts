@@ -23,7 +23,7 @@ const DEFAULTS: Settings = {
   lockTimeoutMs: 5_000,
   copySilenceMs: 300_000,
   statementMs: 3_600_000,
-  connectionsMax: 4,
+  connectionsMax: 6,
   nice: 10,
   fileRestoreDelayMs: 0,
   s3: {
