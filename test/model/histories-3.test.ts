@@ -1,3 +1,0 @@
-import { testHistories } from "./suite.ts";
-
-testHistories(200, 1);
