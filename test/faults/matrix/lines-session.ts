@@ -241,7 +241,9 @@ export const SESSION_LINES: readonly FaultLine[] = [
       await scenario.query(
         "SET deadlock_timeout = '60s'; BEGIN; SELECT FROM public.audit_logs WHERE id = 1130 FOR UPDATE",
       );
-      const run = bench.keep(scenario.spawnRun({ ...PATIENT, FIRNLINE_LOCK_TIMEOUT_MS: "20000" }));
+      // In one lane: with two, each of the first batches is one chunk.
+      const environ = { ...PATIENT, FIRNLINE_LOCK_TIMEOUT_MS: "20000", FIRNLINE_CONCURRENCY: "1" };
+      const run = bench.keep(scenario.spawnRun(environ));
       await waitUntil(async () => await scenario.isSomebodyBlocked(), "the run waits for row 1130");
       // The second batch has deleted chunk 1 and waits for a row of chunk 2; this waits for a row of chunk 1.
       await scenario.query("SELECT FROM public.audit_logs WHERE id = 1060 FOR UPDATE; COMMIT");
