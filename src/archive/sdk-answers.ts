@@ -34,10 +34,17 @@ export function brokenOff(problem = "the answer is not complete"): Error {
   return Object.assign(new Error(problem), { name: "InternalError", $metadata: { httpStatusCode: 200 } });
 }
 
-export const tooLong = (): Error => brokenOff(`the answer has more than ${ANSWER_BYTES_MAX} bytes`);
+export const isGood = ({ statusCode }: Answer): boolean => statusCode >= 200 && statusCode < 300;
+
+/** The document that the answer is. Of a refusal without an end the status has to say enough: it comes empty. */
+export async function documentOf(answer: Answer, ms: number): Promise<Uint8Array> {
+  const found = await collectAnswer(answer.body, ms);
+  if (found === null && isGood(answer)) throw brokenOff(`the answer has more than ${ANSWER_BYTES_MAX} bytes`);
+  return found ?? new Uint8Array(0);
+}
 
 /** All bytes of a body that is no object's; null where they are too many (I10). Rejects if they are not there after `ms`. */
-export async function collectAnswer(body: unknown, ms: number): Promise<Uint8Array | null> {
+async function collectAnswer(body: unknown, ms: number): Promise<Uint8Array | null> {
   if (body === undefined || body === null) return new Uint8Array(0);
   if (body instanceof Uint8Array) return body;
   const stream = body as Readable;

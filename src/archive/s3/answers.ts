@@ -10,9 +10,9 @@ import type { S3Client } from "@aws-sdk/client-s3";
 import {
   type Answer,
   brokenOff,
-  collectAnswer,
+  documentOf,
+  isGood,
   type Request,
-  tooLong,
   withoutCredentials,
 } from "../sdk-answers.ts";
 import type { StoreLimits } from "../sdk-requests.ts";
@@ -28,15 +28,11 @@ export function checkAnswers(client: S3Client, { answerMs }: Pick<StoreLimits, "
       async (args) => {
         const result = await next(args);
         const answer = result.response as Answer;
-        const isGood = answer.statusCode >= 200 && answer.statusCode < 300;
-        if (isGood && commandName === "GetObjectCommand") return result;
-        const found = await collectAnswer(answer.body, answerMs);
-        if (found === null && isGood) throw tooLong();
-        // Of a refusal without an end the status has to say enough.
-        const bytes = found ?? new Uint8Array(0);
-        const root = isGood ? rootOf(bytes) : "Error";
+        if (isGood(answer) && commandName === "GetObjectCommand") return result;
+        const bytes = await documentOf(answer, answerMs);
+        const root = isGood(answer) ? rootOf(bytes) : "Error";
         answer.body = root === "Error" ? withoutCredentials(bytes, args.request as Request) : bytes;
-        if (!isGood) return result;
+        if (!isGood(answer)) return result;
         // The status was sent before the store knew.
         if (root === "Error") answer.statusCode = 500;
         else if (/^html$/i.test(root)) throw brokenOff("the answer is a page for people");

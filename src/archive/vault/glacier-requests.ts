@@ -5,7 +5,7 @@
 import type { Readable } from "node:stream";
 import { GlacierClient } from "@aws-sdk/client-glacier";
 import { throwIfAborted, type Where } from "../refusals.ts";
-import { type Answer, collectAnswer, type Request, tooLong, withoutCredentials } from "../sdk-answers.ts";
+import { type Answer, documentOf, isGood, type Request, withoutCredentials } from "../sdk-answers.ts";
 import {
   clientSettings,
   type How,
@@ -93,13 +93,9 @@ function collectAnswers(client: GlacierClient, answerMs: number): void {
       async (args) => {
         const result = await next(args);
         const answer = result.response as Answer;
-        const isGood = answer.statusCode >= 200 && answer.statusCode < 300;
-        if (isGood && commandName === "GetJobOutputCommand") return result;
-        const found = await collectAnswer(answer.body, answerMs);
-        if (found === null && isGood) throw tooLong();
-        // Of a refusal without an end the status has to say enough.
-        const bytes = found ?? new Uint8Array(0);
-        answer.body = isGood ? bytes : withoutCredentials(bytes, args.request as Request);
+        if (isGood(answer) && commandName === "GetJobOutputCommand") return result;
+        const bytes = await documentOf(answer, answerMs);
+        answer.body = isGood(answer) ? bytes : withoutCredentials(bytes, args.request as Request);
         return result;
       },
     // Next to the wire: before anything is parsed.

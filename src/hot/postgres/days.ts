@@ -91,7 +91,7 @@ export async function dayGroups(
   const time = timeIdentifier(source);
   if (source.zone === null) {
     return {
-      // A tenth of what a cast to date takes, in which a calendar date is worked out for each row.
+      // Whole numbers only: a cast to date works out a calendar date for each row.
       group: `date_bin('1 day', ${time}, ${FIRST_DAY})`,
       dayOf: (bin) => `((${bin} AT TIME ZONE 'UTC')::date - '1970-01-01'::date)`,
     };
