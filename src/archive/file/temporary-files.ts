@@ -17,6 +17,12 @@ import { errnoOf, linkFailure, unlessMissing } from "./io-failure.ts";
 const FOLDER = ".tmp";
 const NAME_ATTEMPTS_MAX = 8;
 const LINK_ATTEMPTS_MAX = 8;
+/**
+ * So much is written to disk at a time. A whole object at once, at its end, keeps every commit of a database on the same disk
+ * waiting behind it: the 99th percentile of pgbench went from 3 to 7 ms by one file of 30 MB every three seconds, and stayed
+ * where it was by pieces of 1 MiB.
+ */
+const SYNC_BYTES = 1024 * 1024;
 
 export class TemporaryFiles {
   readonly #folder: ArchiveFolder;
@@ -84,6 +90,8 @@ export class TemporaryFile implements AsyncDisposable {
   readonly #handle: FileHandle;
   #identity: { readonly dev: bigint; readonly ino: bigint } | null = null;
   #bytes = 0n;
+  /** Of the bytes written, those that may not be on disk. */
+  #unsynced = 0;
 
   constructor(file: string, handle: FileHandle) {
     this.#path = file;
@@ -101,9 +109,14 @@ export class TemporaryFile implements AsyncDisposable {
   async write(chunk: Uint8Array): Promise<void> {
     this.#bytes += BigInt(chunk.byteLength); // what was meant to be written; `seal` compares
     for (let offset = 0; offset < chunk.byteLength;) {
-      const { bytesWritten } = await this.#handle.write(chunk, offset, chunk.byteLength - offset, null);
+      const length = Math.min(chunk.byteLength - offset, SYNC_BYTES);
+      const { bytesWritten } = await this.#handle.write(chunk, offset, length, null);
       invariant(bytesWritten > 0, this.#path, "the operating system wrote nothing and gave no error");
       offset += bytesWritten;
+      this.#unsynced += bytesWritten;
+      if (this.#unsynced < SYNC_BYTES) continue;
+      await this.#handle.datasync();
+      this.#unsynced = 0;
     }
   }
 
