@@ -31,7 +31,8 @@ import { rebuildCatalog, type RebuildResult } from "./repair/rebuild.ts";
 import { verifyPipeline, type VerifyOptions, type VerifyResult } from "./repair/verify.ts";
 import { type EstimatedPlan, estimatePlan } from "./stages/estimate-plan.ts";
 import { PipelineHolds } from "./stages/hold.ts";
-import { planPipeline, runPipeline, type RunSummary } from "./stages/run-pipeline.ts";
+import { planPipeline } from "./stages/plan-input.ts";
+import { runPipeline, type RunSummary } from "./stages/run-pipeline.ts";
 import { thisProcess } from "./this-process.ts";
 import { readPolicy, wire, type Wired, type WireOptions } from "./wiring.ts";
 

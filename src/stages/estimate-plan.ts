@@ -6,7 +6,7 @@ import { estimate, type Estimate } from "../plan/estimate.ts";
 import { makePlan } from "../plan/plan.ts";
 import type { Plan } from "../plan/step.ts";
 import { microsFromMs } from "../rows/day.ts";
-import { type PlanRequest, readPlanInput } from "./run-pipeline.ts";
+import { type PlanRequest, readPlanInput } from "./plan-input.ts";
 
 /** Enough for a pace that one odd night does not spoil. */
 const RUNS_MAX = 10;

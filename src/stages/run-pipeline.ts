@@ -9,31 +9,31 @@
 import { requireOwner } from "../catalog/owner.ts";
 import type { PipelineRecord, RunState } from "../catalog/port.ts";
 import { type FirnlineError, FirnlineErrors, invariant, isFirnlineError } from "../errors.ts";
-import type { SourceTable, TableSize } from "../hot/port.ts";
-import { lastColdDay, lastDueDay, makePlan } from "../plan/plan.ts";
-import type { Plan, PlanInput } from "../plan/step.ts";
-import { type AppliedPolicy, policyFromJson, policyToJson } from "../policy/journaled.ts";
-import { dayOf, type EpochMicros, microsFromMs } from "../rows/day.ts";
+import type { TableSize } from "../hot/port.ts";
+import type { Plan } from "../plan/step.ts";
+import { policyToJson } from "../policy/journaled.ts";
+import { dayOf, microsFromMs } from "../rows/day.ts";
 import { canonicalJson, type Json } from "../segment/canonical-json.ts";
 import type { Environment } from "../environment.ts";
-import { leafName, type StageContext } from "./context.ts";
+import type { StageContext } from "./context.ts";
 import { executeSteps, isTakenUp, Tally, withoutDrop } from "./execute-steps.ts";
 import { Journal } from "./journal.ts";
-import { readKeeping } from "./keeping-view.ts";
 import { type LeaseRequest, startHeartbeat, takeLease } from "./lease.ts";
 import { lockFinding } from "./lock.ts";
 import { inTurns, startPace } from "./pace.ts";
-import { plannedLeaves } from "./planned-leaves.ts";
+import {
+  type CountedRows,
+  countRows,
+  journaledPolicy,
+  planPipeline,
+  type PlanRequest,
+  rowsLeft,
+} from "./plan-input.ts";
 import type { Drift } from "./prune.ts";
 import { stepsPutOff } from "./put-off.ts";
-import { waitingForRule } from "./tagged-segments.ts";
 import { copyProblem } from "./transition-copy.ts";
 
-export interface RunOptions extends LeaseRequest {
-  readonly asOf: EpochMicros;
-  readonly backfill: boolean;
-  readonly confirmSooner: boolean;
-  readonly retryQuarantined: boolean;
+export interface RunOptions extends LeaseRequest, PlanRequest {
   readonly signal: AbortSignal;
 }
 
@@ -59,52 +59,6 @@ export interface RunSummary {
   /** Partitions that failed; their rows are where they were, and the next run tries again. */
   readonly failures: readonly FirnlineError[];
   readonly plan: Plan;
-}
-
-export type PlanRequest = Pick<RunOptions, "asOf" | "backfill" | "confirmSooner" | "retryQuarantined">;
-
-/** What `plan` prints and `run` executes. Reads, and changes nothing. */
-export async function planPipeline<Tx>(
-  environment: Environment<Tx>,
-  source: SourceTable,
-  options: PlanRequest,
-): Promise<Plan> {
-  return makePlan(await readPlanInput(environment, source, options));
-}
-
-export async function readPlanInput<Tx>(
-  environment: Environment<Tx>,
-  source: SourceTable,
-  options: PlanRequest,
-): Promise<PlanInput> {
-  const { catalog, coldBytesMin, hot, policy } = environment;
-  const inventory = await hot.inventory(source, lastDueDay(policy, options.asOf));
-  const hotDays = [...new Set(inventory.partitions.map(({ day }) => day))];
-  const view = await catalog.view(policy.pipeline, lastColdDay(policy, options.asOf), hotDays);
-  const waiting = await waitingForRule(environment, view.unfinished);
-  return {
-    policy,
-    inventory: {
-      rowBytes: inventory.rowBytes,
-      partitions: inventory.partitions.map((one) => ({ ...one, leaf: leafName(one.leaf) })),
-    },
-    leaves: plannedLeaves(source),
-    hasKey: source.keyColumns.length > 0,
-    catalog: { ...view, ...(await readKeeping(environment, options.asOf)) },
-    coldBytesMin,
-    waiting,
-    now: microsFromMs(environment.clock.now()),
-    asOf: options.asOf,
-    backfill: options.backfill,
-    previous: journaledPolicy(view.pipeline),
-    confirmSooner: options.confirmSooner,
-    retryQuarantined: options.retryQuarantined,
-  };
-}
-
-function journaledPolicy(record: PipelineRecord | null): AppliedPolicy | null {
-  const json = record?.policy ?? null;
-  return json === null ? null : policyFromJson(json, `journaled policy of ${record?.pipeline}`);
 }
 
 export async function runPipeline<Tx>(
@@ -162,7 +116,8 @@ async function execute<Tx>(
   if (unfit !== null) throw unfit;
   await journal.publish();
   await journal.checkHead();
-  let plan = await planPipeline(context, context.source, options);
+  const counted = await countRows(context, context.source, options);
+  let plan = await planPipeline(context, context.source, options, counted);
   if (plan.blockers.length > 0) throw new FirnlineErrors(plan.blockers);
   await catalog.startRun(lease, options.asOf);
   const tally = new Tally();
@@ -180,12 +135,13 @@ async function execute<Tx>(
     });
     await journalPolicy(context, record);
     const takenUp = plan.steps.filter(isTakenUp).map(withoutDrop);
-    await executeSteps(context, takenUp, tally);
+    const hasExported = await executeSteps(context, takenUp, tally);
     let rest = plan.steps.slice(takenUp.length);
     if (takenUp.length > 0) {
       // I7: what an earlier run began comes first, and may have been all that kept a partition waiting.
       const done = new Set(takenUp.map(({ segment }) => segment));
-      const again = await planAgain(context, options);
+      const left = hasExported ? undefined : rowsLeft(counted, takenUp, tally);
+      const again = await planAgain(context, options, left);
       // What failed a moment ago is for the next run; but a segment that was pruned may have to be rewritten now.
       rest = again.steps.filter((step) => !(isTakenUp(step) && done.has(step.segment)));
       plan = { ...again, steps: [...takenUp, ...rest] };
@@ -212,9 +168,13 @@ async function execute<Tx>(
 }
 
 /** A step that failed may have decided something that was not journaled: a plan must not decide it a second time (I5). */
-async function planAgain<Tx>(context: StageContext<Tx>, options: PlanRequest): Promise<Plan> {
+async function planAgain<Tx>(
+  context: StageContext<Tx>,
+  options: PlanRequest,
+  left?: CountedRows,
+): Promise<Plan> {
   await context.journal.publish();
-  return await planPipeline(context, context.source, options);
+  return await planPipeline(context, context.source, options, left);
 }
 
 /**
