@@ -67,7 +67,7 @@ const NUMBERS = {
   FIRNLINE_COPY_SILENCE_SECONDS: { fallback: 300, min: 1, max: 86_400 },
   FIRNLINE_STATEMENT_SECONDS: { fallback: 3_600, min: 1, max: 86_400 },
   FIRNLINE_CONCURRENCY: { fallback: 3, min: 1, max: 3 },
-  FIRNLINE_PACE_PERCENT: { fallback: 25, min: 1, max: 100 },
+  FIRNLINE_PACE_PERCENT: { fallback: 10, min: 1, max: 100 },
   FIRNLINE_PACE_WRITES: { fallback: 10, min: 0, max: 1_000_000 },
   FIRNLINE_NICE: { fallback: 10, min: 0, max: 19 },
   FIRNLINE_CONNECTIONS: { fallback: 6, min: 2, max: 50 },

@@ -214,6 +214,11 @@ export interface Hot<Tx> {
   now(): Promise<EpochMs>;
   /** How much is written to the server, by us and by others. */
   writes(): Promise<WriteCount>;
+  /**
+   * While others write: rows are received with rests, so that the server is never kept busy without a pause. What is done is
+   * the same.
+   */
+  giveWay(isNeeded: boolean): void;
   /** Counts the rows of each partition up to and including `lastDay`. */
   inventory(source: SourceTable, lastDay: DayUtc): Promise<Inventory>;
   /** Rows and bytes of the whole table; large ones are estimated, so that it never takes long. */

@@ -17,6 +17,9 @@ interface Connection {
 }
 type DataListener = (data: Buffer) => void;
 
+/** A millisecond of rest for so much, while others have need of the server: 64 MB a second at most, at an even pace. */
+const BYTES_A_REST_MS = 64 * 1024;
+
 const HEADER_BYTES = 5;
 const COPY_DATA = 0x64;
 const COPY_DONE = 0x63;
@@ -26,6 +29,7 @@ const ERROR_RESPONSE = 0x45;
 export class CopyOut {
   readonly #text: string;
   readonly #take: CopyTaker;
+  readonly #givesWay: () => boolean;
   readonly #header = new Uint8Array(HEADER_BYTES);
   #headerBytes = 0;
   /** Bytes that are left of the message under way. */
@@ -47,9 +51,15 @@ export class CopyOut {
   #isOver = false;
   #failure: { readonly error: unknown } | null = null;
 
-  constructor(text: string, take: CopyTaker) {
+  /**
+   * While it gives way, it rests after each piece. The server fills its socket and waits too: it works in bursts of a
+   * millisecond, and the cores are free in between. At full speed two cores have no pause as long as a chunk is under way, and
+   * others' commits wait for the disk for 2 to 8 ms instead of 0.2.
+   */
+  constructor(text: string, take: CopyTaker, givesWay: () => boolean) {
     this.#text = text;
     this.#take = take;
+    this.#givesWay = givesWay;
     // Whoever stops early never waits for it.
     this.#answered.promise.catch(() => {});
   }
@@ -122,14 +132,20 @@ export class CopyOut {
       this.#socket?.destroy();
       return;
     }
-    if (!this.#isReady) return;
-    if (this.#waiter !== null) {
+    if (!this.#isReady) {
+      if (!this.#isOver && this.#givesWay()) this.#rest(bytes.length);
+    } else if (this.#waiter !== null) {
       this.#isReady = false;
       this.#waiter.resolve(true);
     } else if (!this.#isOver) {
       this.#isPaused = true;
       this.#socket?.pause();
     }
+  }
+
+  #rest(bytes: number): void {
+    this.#socket?.pause();
+    setTimeout(() => this.#socket?.resume(), Math.ceil(bytes / BYTES_A_REST_MS));
   }
 
   #messages(bytes: Uint8Array): void {

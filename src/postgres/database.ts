@@ -65,15 +65,18 @@ export class Transaction {
   readonly #client: pg.PoolClient;
   readonly #copySilenceMs: number;
   readonly #statementMs: number;
+  readonly #database: Pick<Database, "givesWay">;
   #wasCutShort = false;
 
   constructor(
     client: pg.PoolClient,
     limits: { readonly copySilenceMs: number; readonly statementMs: number },
+    database: Pick<Database, "givesWay">,
   ) {
     this.#client = client;
     this.#copySilenceMs = limits.copySilenceMs;
     this.#statementMs = limits.statementMs;
+    this.#database = database;
   }
 
   /** Whether a COPY was left before its end: the connection is gone then, and with it the transaction. */
@@ -111,7 +114,9 @@ export class Transaction {
    * a COPY. Stopping early is no error in a transaction that only reads; one that writes cannot be committed any more.
    */
   async *copy(text: string, op: string, take: CopyTaker): AsyncGenerator<void, void, undefined> {
-    const rows = this.#client.query(new CopyOut(text, take) as CopyOut & pg.Submittable);
+    const rows = this.#client.query(
+      new CopyOut(text, take, () => this.#database.givesWay) as CopyOut & pg.Submittable,
+    );
     let finished = false;
     const destroy = (why: string): void => {
       (
@@ -142,6 +147,8 @@ export class Database implements AsyncDisposable {
   #raisesCommit: boolean | undefined;
   #begun = 0n;
   #ended = 0n;
+  /** Whether the server has others to serve: then rows are received with a rest after each piece of them. */
+  givesWay = false;
 
   constructor(options: DatabaseOptions) {
     this.#options = options;
@@ -183,7 +190,7 @@ export class Database implements AsyncDisposable {
     const mayWrite = mode !== "repeatable read, read only";
     if (mayWrite) this.#begun += 1n;
     try {
-      const tx = new Transaction(begun.client, this.#options);
+      const tx = new Transaction(begun.client, this.#options, this);
       const result = await work(tx);
       if (tx.wasCutShort) {
         if (mode !== "repeatable read, read only") throw cutShort(op);

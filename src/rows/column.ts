@@ -43,8 +43,8 @@ export interface Column {
   /** The declared type as `format_type` prints it, e.g. `numeric(12,2)`. */
   readonly type: string;
   /**
-   * `value` selects the attribute itself, `text` its text form under the pinned settings, `inet` the text form of an
-   * address without the mask of a single host, as people and `inet_out` write it (the cast would say 10.0.0.1/32).
+   * `value` is the attribute itself, `text` its text form under the pinned settings, which Postgres is asked for, `inet` the
+   * text of an address without the mask of a single host, as people and `inet_out` write it (the cast would say 10.0.0.1/32).
    */
   readonly select: Selection;
   readonly kind: ValueKind;

@@ -1,9 +1,12 @@
 /**
- * PostgreSQL's COPY BINARY stream, decoded into columns of raw fields and nothing else: no value is interpreted here.
+ * PostgreSQL's COPY BINARY stream, decoded into columns of raw fields and nothing else: no value is interpreted here, but that
+ * an inet becomes its text, which is what is archived of it.
  * Format: https://www.postgresql.org/docs/current/sql-copy.html, "Binary Format": a signature of 11 bytes, flags,
  * an extension, then tuples (int16 count; for each field int32 length, -1 for NULL, and the bytes), then int16 -1.
  */
+import type { Selection } from "./column.ts";
 import { malformed, type RawColumns } from "./copy-binary.ts";
+import { INET_FIELD_BYTES_MAX, writeInetText } from "./inet-text.ts";
 
 const SIGNATURE = Uint8Array.of(0x50, 0x47, 0x43, 0x4f, 0x50, 0x59, 0x0a, 0xff, 0x0d, 0x0a, 0x00);
 const HEADER_BYTES = SIGNATURE.length + 8;
@@ -21,6 +24,9 @@ const int32At = (bytes: Uint8Array, at: number): number =>
 export class CopyBinaryDecoder {
   readonly #into: RawColumns;
   readonly #onRow: () => void;
+  /** Whether a column's fields are inets, to be kept as texts. */
+  readonly #isInet: readonly boolean[];
+  readonly #text = new Uint8Array(INET_FIELD_BYTES_MAX);
   /** What of the last pieces is no whole row yet: `#rest[0, #restBytes)`. */
   #rest = new Uint8Array(INITIAL_BYTES);
   #restBytes = 0;
@@ -28,9 +34,11 @@ export class CopyBinaryDecoder {
   #needed = HEADER_BYTES;
   #state: "header" | "rows" | "done" = "header";
 
-  constructor(into: RawColumns, onRow: () => void) {
+  /** `selections`: of each column; where there are none, all fields are taken as they are. */
+  constructor(into: RawColumns, onRow: () => void, selections: readonly Selection[] = []) {
     this.#into = into;
     this.#onRow = onRow;
+    this.#isInet = Array.from({ length: into.columnCount }, (_, index) => selections[index] === "inet");
   }
 
   /** True once the end marker was seen; a stream that stops without it is incomplete. */
@@ -124,7 +132,9 @@ export class CopyBinaryDecoder {
     for (let column = 0; column < columnCount; column += 1) {
       const length = int32At(bytes, at);
       const next = at + 4 + (length > 0 ? length : 0);
-      into.append(column, bytes, at, next);
+      if (this.#isInet[column] === true && length >= 0) {
+        into.append(column, this.#text, 0, writeInetText(bytes, at + 4, next, this.#text));
+      } else into.append(column, bytes, at, next);
       at = next;
     }
     into.rows += 1;

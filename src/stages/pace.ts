@@ -1,6 +1,7 @@
 /**
  * The pace of a run: while others write to the same server, its stages take turns, and have a share of the time only, so
- * that their transactions find a core and a quiet log. Where nobody else writes, nothing waits.
+ * that their transactions find a core and a quiet log, and within a turn the server is never kept busy without a pause
+ * (`Hot.giveWay`). Where nobody else writes, nothing waits.
  *
  * Others are counted, and not timed. How long the database takes to answer says as much about our own load as about theirs,
  * and a run that gives way to itself would be slow on a server with nobody to give way to.
@@ -9,8 +10,9 @@ import { checkpoint, type Environment } from "../environment.ts";
 import type { WriteCount } from "../hot/port.ts";
 import { Gate } from "./overlap.ts";
 
-/** How often others are looked for. */
+/** How often others are looked for; what is between the first two looks holds up the first turn. */
 const LOOK_MS = 500;
+const FIRST_LOOK_MS = 250;
 /** Who wrote a moment ago will write again. */
 const BUSY_MS = 10_000;
 /** The longest rest after one turn. */
@@ -35,24 +37,38 @@ export function startPace<Tx>(
   const { paceShare, paceWrites } = limits;
   const gate = new Gate();
   const stop = new AbortController();
-  let busyUntilMs = paceWrites === 0 ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+  const isAlways = paceShare < 1 && paceWrites === 0;
+  let busyUntilMs = isAlways ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
   let restUntilMs = Number.NEGATIVE_INFINITY;
+  const isBusy = (): boolean => clock.monotonicMs() < busyUntilMs;
+  if (isAlways) hot.giveWay(true);
 
-  const watch = async (): Promise<void> => {
-    let before: { readonly atMs: number; readonly writes: WriteCount } | null = null;
-    while (!stop.signal.aborted) {
-      // Out of reach, the database says so to the stages too.
-      const writes = await hot.writes().catch(() => null);
-      const atMs = clock.monotonicMs();
-      if (before !== null && writes !== null && atMs > before.atMs) {
-        const perSecond = (Number(writesOfOthers(before.writes, writes)) * 1_000) / (atMs - before.atMs);
-        if (perSecond >= paceWrites) busyUntilMs = atMs + BUSY_MS;
-      }
-      before = writes === null ? null : { atMs, writes };
-      await clock.sleep(LOOK_MS, stop.signal).catch(() => {});
-    }
+  const look = async (): Promise<{ readonly atMs: number; readonly writes: WriteCount } | null> => {
+    // Out of reach, the database says so to the stages too.
+    const writes = await hot.writes().catch(() => null);
+    return writes === null ? null : { atMs: clock.monotonicMs(), writes };
   };
-  const watching = paceShare < 1 && paceWrites > 0 ? watch() : Promise.resolve();
+  const known = Promise.withResolvers<void>();
+  const watch = async (): Promise<void> => {
+    let before = await look();
+    for (let waitMs = FIRST_LOOK_MS; !stop.signal.aborted; waitMs = LOOK_MS) {
+      await clock.sleep(waitMs, stop.signal).catch(() => {});
+      if (stop.signal.aborted) break;
+      const found = await look();
+      if (before !== null && found !== null && found.atMs > before.atMs) {
+        const perSecond =
+          (Number(writesOfOthers(before.writes, found.writes)) * 1_000) / (found.atMs - before.atMs);
+        if (perSecond >= paceWrites) busyUntilMs = found.atMs + BUSY_MS;
+      }
+      before = found;
+      hot.giveWay(isBusy());
+      known.resolve();
+    }
+    known.resolve();
+  };
+  const isWatched = paceShare < 1 && paceWrites > 0;
+  if (!isWatched) known.resolve();
+  const watching = isWatched ? watch() : Promise.resolve();
 
   const pacedTurn = async <T>(work: () => Promise<T>): Promise<T> => {
     const restMs = restUntilMs - clock.monotonicMs();
@@ -68,7 +84,8 @@ export function startPace<Tx>(
     }
   };
   const turn: Pace["turn"] = async (work) => {
-    if (paceShare >= 1 || clock.monotonicMs() >= busyUntilMs) return await work();
+    await known.promise;
+    if (!isBusy()) return await work();
     return await gate.pass(async () => await pacedTurn(work));
   };
   return {
@@ -88,6 +105,7 @@ export function startPace<Tx>(
     async [Symbol.asyncDispose]() {
       stop.abort();
       await watching;
+      hot.giveWay(false);
     },
   };
 }

@@ -119,7 +119,7 @@ async function copied(database: Database, expressions: readonly string[]): Promi
   const rows = expressions.map((expression, at) => `SELECT ${at} AS n, ${expression} AS v`);
   const sql = `COPY (SELECT v FROM (${rows.join(" UNION ALL ")}) r ORDER BY n) TO STDOUT (FORMAT binary)`;
   return await database.transaction("repeatable read, read only", "test", async (tx) => {
-    const found = await readAtMost(tx, sql, 1, { rowsMax: 10_000, bytesMax: 1 << 24 }, "test");
+    const found = await readAtMost(tx, sql, ["value"], { rowsMax: 10_000, bytesMax: 1 << 24 }, "test");
     return found as RawRows;
   });
 }

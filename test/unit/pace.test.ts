@@ -42,12 +42,21 @@ class TestClock implements Clock {
 }
 
 /** A server that others write to so often in a second. */
-function serverOf(clock: Clock): { perSecond: number; looks: number; hot: Pick<Hot<never>, "writes"> } {
+interface TestServer {
+  perSecond: number;
+  looks: number;
+  isGivenWay: boolean;
+  readonly hot: Pick<Hot<never>, "writes" | "giveWay">;
+}
+
+function serverOf(clock: Clock): TestServer {
   let [total, lastMs] = [0, 0];
   const server = {
     perSecond: 0,
     looks: 0,
+    isGivenWay: false,
     hot: {
+      giveWay: (isNeeded: boolean) => void (server.isGivenWay = isNeeded),
       writes: async (): Promise<WriteCount> => {
         server.looks += 1;
         total += ((clock.monotonicMs() - lastMs) * server.perSecond) / 1_000;
@@ -169,11 +178,13 @@ describe("a pace that is always kept", () => {
     expect(hasBegun).toBe(false);
   });
 
-  it("never looks at the server", async () => {
+  it("never looks at the server, and gives way to it until it is over", async () => {
     const { clock, server, pace } = paceOf(ALWAYS);
+    expect(server.isGivenWay).toBe(true);
     await clock.advance(10_000);
     await pace[Symbol.asyncDispose]();
     expect(server.looks).toBe(0);
+    expect(server.isGivenWay).toBe(false);
   });
 });
 
@@ -181,7 +192,7 @@ describe("a pace that is kept while others write", () => {
   const LIMITS = { paceShare: 0.25, paceWrites: 10 };
 
   /** How long two turns of 10 ms take, one after the other, beside each other or with a rest. */
-  async function twoTurns({ clock, pace }: ReturnType<typeof paceOf>): Promise<number> {
+  async function twoTurns({ clock, pace }: ReturnType<typeof paceOf>, withinMs = 100): Promise<number> {
     const fromMs = clock.monotonicMs();
     let toMs = Number.NaN;
     const both = Promise.all(
@@ -190,7 +201,7 @@ describe("a pace that is kept while others write", () => {
         toMs = clock.monotonicMs();
       }),
     );
-    await clock.advance(100);
+    await clock.advance(withinMs);
     await both;
     return toMs - fromMs;
   }
@@ -210,6 +221,35 @@ describe("a pace that is kept while others write", () => {
     one.server.perSecond = 10;
     await one.clock.advance(1_000);
     expect(await twoTurns(one)).toBe(PACED);
+  });
+
+  it("begins with the first turn, which waits for the second look", async () => {
+    const one = paceOf(LIMITS);
+    one.server.perSecond = 20;
+    expect(await twoTurns(one, 400)).toBe(250 + PACED);
+    expect(one.server.looks).toBe(2);
+  });
+
+  it("makes nobody wait who comes later", async () => {
+    const one = paceOf(LIMITS);
+    await one.clock.advance(250);
+    expect(await twoTurns(one)).toBe(FREE);
+  });
+
+  it("gives way to the server while they write, and to nobody afterwards", async () => {
+    const { clock, server, pace } = paceOf(LIMITS);
+    await clock.advance(1_000);
+    expect(server.isGivenWay).toBe(false);
+    server.perSecond = 100;
+    await clock.advance(1_000);
+    expect(server.isGivenWay).toBe(true);
+    server.perSecond = 0;
+    await clock.advance(12_000);
+    expect(server.isGivenWay).toBe(false);
+    server.perSecond = 100;
+    await clock.advance(1_000);
+    await pace[Symbol.asyncDispose]();
+    expect(server.isGivenWay).toBe(false);
   });
 
   it("leaves those alone who write less often", async () => {

@@ -5,7 +5,7 @@ import type { SpareBuffers } from "../../rows/spare-buffers.ts";
 import type { Transaction } from "../../postgres/database.ts";
 import type { PruneSteps, SealedRows, SourceTable } from "../port.ts";
 import { readAtMost } from "./copy-reader.ts";
-import { sqlDelete } from "./sql-text.ts";
+import { selectionsOf, sqlDelete } from "./sql-text.ts";
 
 /**
  * Deletes the chunks in order; false as soon as one is refused. The rows of two chunks are in memory at most (I10). The
@@ -18,14 +18,14 @@ export async function deleteJudged(
   judge: PruneSteps<Transaction>["judge"],
   spare: SpareBuffers,
 ): Promise<boolean> {
-  const columnCount = source.columns.length;
+  const selects = selectionsOf(source);
   let last: { readonly index: number; readonly rows: RawRows } | null = null;
   for (const [index, chunk] of chunks.entries()) {
     // The statement is on its way before the digests of the last chunk are taken.
     const deleting = readAtMost(
       tx,
       sqlDelete(source, leaf, chunk.range, predicate),
-      columnCount,
+      selects,
       chunk,
       "prune",
       spare,

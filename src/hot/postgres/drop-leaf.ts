@@ -17,7 +17,7 @@ import { readCut } from "./copy-reader.ts";
 import { dayGroups, dayRange, timeLimitsOf } from "./days.ts";
 import { lockTable, requireDefinition } from "./definition.ts";
 import { detachLeaf, explained, requireNonePending, requireUnreferenced } from "./detach.ts";
-import { only, ruleExpression, sqlExport, sqlWhere, timeBound } from "./sql-text.ts";
+import { only, ruleExpression, selectionsOf, sqlExport, sqlWhere, timeBound } from "./sql-text.ts";
 
 /** Rolls a drop back without being an error. */
 class Refused extends Error {}
@@ -88,7 +88,7 @@ async function judgeRows(
     const counts = await steps.begin(index);
     const { predicate } = source.rules.find(({ name }) => name === rule) ?? { predicate: "false" };
     const sql = sqlExport(source, only(leaf), await dayRange(tx, source, day), predicate);
-    const cut = readCut(tx, sql, source.columns.length, { counts, bytesMax: CHUNK_BYTES_MAX }, "drop");
+    const cut = readCut(tx, sql, selectionsOf(source), { counts, bytesMax: CHUNK_BYTES_MAX }, "drop");
     let chunk = 0;
     for await (const rows of cut) {
       steps.judge(chunk, rows);

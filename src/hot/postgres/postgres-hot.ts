@@ -3,7 +3,6 @@ import { FirnlineError } from "../../errors.ts";
 import type { Column } from "../../rows/column.ts";
 import type { RawRows } from "../../rows/copy-binary.ts";
 import type { DayUtc, EpochMs } from "../../rows/day.ts";
-import { firstBound } from "../../rows/row-order.ts";
 import { SpareBuffers } from "../../rows/spare-buffers.ts";
 import type { NewSha256 } from "../../segment/digest.ts";
 import type { SourceIdentity } from "../../segment/journal.ts";
@@ -12,7 +11,6 @@ import type {
   Census,
   ChunkLimits,
   Examination,
-  ExportedChunk,
   Hot,
   HotAges,
   Inventory,
@@ -28,7 +26,7 @@ import type {
   TimeRange,
   WriteCount,
 } from "../port.ts";
-import { readChunks } from "./copy-reader.ts";
+import { exportChunks, readChunks } from "./copy-reader.ts";
 import { deleteJudged } from "./delete-judged.ts";
 import { lockTable, requireDefinition } from "./definition.ts";
 import {
@@ -44,7 +42,15 @@ import { readCensus, readInventory } from "./inventory.ts";
 import { noSuchValue, readBaseType, readValue } from "./read-value.ts";
 import { judgeSideEffects } from "./table-facts.ts";
 import { readTableSize } from "./table-size.ts";
-import { only, sqlExport, sqlMissingKeys, sqlWhere, timeBound, timeIdentifier } from "./sql-text.ts";
+import {
+  only,
+  selectionsOf,
+  sqlExport,
+  sqlMissingKeys,
+  sqlWhere,
+  timeBound,
+  timeIdentifier,
+} from "./sql-text.ts";
 import { type ListDetaching, readWhole } from "./whole-source.ts";
 import { readWrites } from "./writes.ts";
 
@@ -95,6 +101,10 @@ export class PostgresHot implements Hot<Transaction> {
 
   async writes(): Promise<WriteCount> {
     return await readWrites(this.#database);
+  }
+
+  giveWay(isNeeded: boolean): void {
+    this.#database.givesWay = isNeeded;
   }
 
   async inventory(source: SourceTable, lastDay: DayUtc): Promise<Inventory> {
@@ -213,7 +223,7 @@ export class PostgresHot implements Hot<Transaction> {
       const sql = sqlExport(source, rows, { from: timeBound(from), to: timeBound(to) }, null);
       return {
         first: found,
-        spooled: await spool(readChunks(tx, sql, source.columns.length, limits, "retrieve")),
+        spooled: await spool(readChunks(tx, sql, selectionsOf(source), limits, "retrieve")),
       };
     };
     const [database, list] = [this.#database, this.#listDetaching];
@@ -284,16 +294,4 @@ function predicateOf(source: SourceTable, rule: string): string | null {
     problem: "the policy has no rule of that name",
     hint: "Put the rule back; its segments are not finished",
   });
-}
-
-async function* exportChunks(
-  tx: Transaction,
-  source: SourceTable,
-  sql: string,
-  limits: ChunkLimits,
-  spare: SpareBuffers,
-): AsyncGenerator<ExportedChunk, void, undefined> {
-  for await (const rows of readChunks(tx, sql, source.columns.length, limits, "export", spare)) {
-    yield { first: firstBound(source, rows), rows, release: () => spare.give(rows.columns) };
-  }
 }

@@ -9,7 +9,7 @@ import type { ChunkDelete, Leaf, SealedRows, SourceTable } from "../port.ts";
 import type { PresentRows } from "../present-rows.ts";
 import { readAtMost } from "./copy-reader.ts";
 import { readFingerprint } from "./describe.ts";
-import { only, sqlExport } from "./sql-text.ts";
+import { only, selectionsOf, sqlExport } from "./sql-text.ts";
 
 export class PostgresPresentRows implements PresentRows {
   readonly #database: Database;
@@ -31,7 +31,7 @@ export class PostgresPresentRows implements PresentRows {
       // Another definition gives the same values other bytes, and may not know the predicate's columns.
       if ((await readFingerprint(tx, this.#newHash, leaf.oid)) !== fingerprint) return null;
       const sql = sqlExport(source, only(leaf), chunk.range, predicate);
-      const rows = await readAtMost(tx, sql, source.columns.length, chunk, "compare");
+      const rows = await readAtMost(tx, sql, selectionsOf(source), chunk, "compare");
       return rows === null ? null : sortRows(source, rows);
     });
   }

@@ -30,7 +30,7 @@ export async function readValue(
   if (base === null) throw noSuchType(name, type);
   const cast = `${quoteLiteral(value)}::${base}`;
   const sql = `COPY (SELECT ${selected(select, cast)}) TO STDOUT (FORMAT binary)`;
-  const found = await readAtMost(tx, sql, 1, { rowsMax: 1, bytesMax: 1 << 20 }, "where");
+  const found = await readAtMost(tx, sql, [select], { rowsMax: 1, bytesMax: 1 << 20 }, "where");
   return (found as RawRows).columns[0]?.subarray(4) as Uint8Array;
 }
 

@@ -32,10 +32,9 @@ export function timeIdentifier(source: SourceTable): string {
   return quoteIdentifier(columnOf(source, source.timeColumn).attribute);
 }
 
-/** An expression in the form that the archive has it. */
+/** An expression as COPY is asked for it; `CopyBinaryDecoder` makes texts of inets. */
 export function selected(select: Selection, expression: string): string {
-  if (select === "value") return expression;
-  return select === "inet" ? `pg_catalog.abbrev(${expression})` : `${expression}::pg_catalog.text`;
+  return select === "text" ? `${expression}::pg_catalog.text` : expression;
 }
 
 /** What COPY and RETURNING list: the same for export and delete, so that the same row gives the same bytes. */
@@ -43,9 +42,14 @@ export function selectList(source: SourceTable): string {
   return source.columns
     .map(({ attribute, name, select }) => {
       const expression = selected(select, quoteIdentifier(attribute));
-      return select === "value" ? expression : `${expression} AS ${quoteIdentifier(name)}`;
+      return select === "text" ? `${expression} AS ${quoteIdentifier(name)}` : expression;
     })
     .join(", ");
+}
+
+/** How the columns of `selectList` become those of the archive. */
+export function selectionsOf(source: SourceTable): Selection[] {
+  return source.columns.map(({ select }) => select);
 }
 
 /** A key column as it is compared and sorted: text by its bytes, whatever the database's collation. */

@@ -2,7 +2,7 @@
 import { EventEmitter } from "node:events";
 import type { Socket } from "node:net";
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 
 import { CopyOut } from "../../../src/postgres/copy-out.ts";
 
@@ -50,13 +50,18 @@ class FakeConnection {
 }
 
 /** A COPY that has begun. Rows are ready when a piece ends in a full stop. */
-function begin(): { connection: FakeConnection; copy: CopyOut; rows: () => string } {
+function begin(givesWay = (): boolean => false): {
+  connection: FakeConnection;
+  copy: CopyOut;
+  rows: () => string;
+} {
   const connection = new FakeConnection();
   let text = "";
-  const copy = new CopyOut("COPY t TO STDOUT", (bytes, start, end) => {
+  const take = (bytes: Uint8Array, start: number, end: number): boolean => {
     text += Buffer.from(bytes.subarray(start, end)).toString("latin1");
     return text.endsWith(".");
-  });
+  };
+  const copy = new CopyOut("COPY t TO STDOUT", take, givesWay);
   copy.submit(connection as unknown as { stream: Socket; query(text: string): void });
   expect(connection.asked).toBe("COPY t TO STDOUT");
   return { connection, copy, rows: () => text };
@@ -93,6 +98,37 @@ describe("rows of a COPY", () => {
         expect(connection.heardText).toBe(Buffer.concat([notice, setting, REST]).toString("latin1"));
       }),
     );
+  });
+
+  it("are rested from after each piece while others have need of the server, and no longer", async () => {
+    vi.useFakeTimers();
+    try {
+      let isNeeded = true;
+      const { connection, copy, rows } = begin(() => isNeeded);
+      const over = copy.next(SILENCE_MS, never);
+      for (const piece of ["one", "two"]) {
+        connection.send(message("d", piece));
+        expect(connection.isPaused).toBe(true);
+        vi.advanceTimersByTime(1);
+        expect(connection.isPaused).toBe(false);
+      }
+      // The last piece: pg reads what follows.
+      connection.send(Buffer.concat([message("d", "three"), message("c", "")]));
+      expect(connection.isPaused).toBe(false);
+      connection.send(REST);
+      expect(await over).toBe(false);
+      expect(rows()).toBe("onetwothree");
+
+      const free = begin(() => isNeeded);
+      const ready = free.copy.next(SILENCE_MS, never);
+      isNeeded = false;
+      free.connection.send(message("d", "one"));
+      expect(free.connection.isPaused).toBe(false);
+      free.connection.send(message("d", "two."));
+      expect(await ready).toBe(true);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it("are awaited one batch at a time, and the server waits while nobody asks", async () => {
@@ -170,9 +206,10 @@ describe("an error", () => {
 
   it("in what takes the rows ends the connection: nobody knows where in the stream it is", async () => {
     const connection = new FakeConnection();
-    const copy = new CopyOut("COPY t TO STDOUT", () => {
+    const take = (): boolean => {
       throw new Error("the signature is wrong");
-    });
+    };
+    const copy = new CopyOut("COPY t TO STDOUT", take, () => false);
     copy.submit(connection as unknown as { stream: Socket; query(text: string): void });
     const over = copy.next(SILENCE_MS, never);
     connection.send(message("d", "rubbish"));

@@ -34,7 +34,7 @@ async function cut(
     values.map((value) => bytesOf(value)),
     size,
   );
-  for await (const chunk of readCut(tx, "COPY", 1, { counts, bytesMax }, "test")) {
+  for await (const chunk of readCut(tx, "COPY", ["value"], { counts, bytesMax }, "test")) {
     const [column] = chunk?.columns ?? [];
     const fields = column === undefined || chunk === null ? [] : fieldsOf(column, chunk.rows);
     chunks.push(chunk && { rows: chunk.rows, fields: fields.map((field) => field?.[0] as number) });
