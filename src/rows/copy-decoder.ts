@@ -128,12 +128,13 @@ export class CopyBinaryDecoder {
       if (at > end) return start - at;
     }
     // The row is here as a whole: copy its fields.
+    const [isInet, text] = [this.#isInet, this.#text];
     at = start + 2;
     for (let column = 0; column < columnCount; column += 1) {
       const length = int32At(bytes, at);
       const next = at + 4 + (length > 0 ? length : 0);
-      if (this.#isInet[column] === true && length >= 0) {
-        into.append(column, this.#text, 0, writeInetText(bytes, at + 4, next, this.#text));
+      if (isInet[column] === true && length >= 0) {
+        into.append(column, text, 0, writeInetText(bytes, at + 4, next, text));
       } else into.append(column, bytes, at, next);
       at = next;
     }
