@@ -41,7 +41,12 @@ export function startPace<Tx>(
   let busyUntilMs = isAlways ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
   let restUntilMs = Number.NEGATIVE_INFINITY;
   const isBusy = (): boolean => clock.monotonicMs() < busyUntilMs;
-  if (isAlways) hot.giveWay(true);
+  let givesWay = false;
+  const giveWay = (isNeeded: boolean): void => {
+    if (isNeeded !== givesWay) hot.giveWay(isNeeded);
+    givesWay = isNeeded;
+  };
+  if (isAlways) giveWay(true);
 
   const look = async (): Promise<{ readonly atMs: number; readonly writes: WriteCount } | null> => {
     // Out of reach, the database says so to the stages too.
@@ -61,7 +66,7 @@ export function startPace<Tx>(
         if (perSecond >= paceWrites) busyUntilMs = found.atMs + BUSY_MS;
       }
       before = found;
-      hot.giveWay(isBusy());
+      giveWay(isBusy());
       known.resolve();
     }
     known.resolve();
@@ -105,7 +110,7 @@ export function startPace<Tx>(
     async [Symbol.asyncDispose]() {
       stop.abort();
       await watching;
-      hot.giveWay(false);
+      giveWay(false);
     },
   };
 }

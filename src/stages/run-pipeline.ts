@@ -21,14 +21,7 @@ import { Journal } from "./journal.ts";
 import { type LeaseRequest, startHeartbeat, takeLease } from "./lease.ts";
 import { lockFinding } from "./lock.ts";
 import { inTurns, startPace } from "./pace.ts";
-import {
-  type CountedRows,
-  countRows,
-  journaledPolicy,
-  planPipeline,
-  type PlanRequest,
-  rowsLeft,
-} from "./plan-input.ts";
+import { journaledPolicy, planPipeline, type PlanRequest } from "./plan-input.ts";
 import type { Drift } from "./prune.ts";
 import { stepsPutOff } from "./put-off.ts";
 import { copyProblem } from "./transition-copy.ts";
@@ -116,8 +109,7 @@ async function execute<Tx>(
   if (unfit !== null) throw unfit;
   await journal.publish();
   await journal.checkHead();
-  const counted = await countRows(context, context.source, options);
-  let plan = await planPipeline(context, context.source, options, counted);
+  let plan = await planPipeline(context, context.source, options);
   if (plan.blockers.length > 0) throw new FirnlineErrors(plan.blockers);
   await catalog.startRun(lease, options.asOf);
   const tally = new Tally();
@@ -135,13 +127,12 @@ async function execute<Tx>(
     });
     await journalPolicy(context, record);
     const takenUp = plan.steps.filter(isTakenUp).map(withoutDrop);
-    const hasExported = await executeSteps(context, takenUp, tally);
+    await executeSteps(context, takenUp, tally);
     let rest = plan.steps.slice(takenUp.length);
     if (takenUp.length > 0) {
       // I7: what an earlier run began comes first, and may have been all that kept a partition waiting.
       const done = new Set(takenUp.map(({ segment }) => segment));
-      const left = hasExported ? undefined : rowsLeft(counted, takenUp, tally);
-      const again = await planAgain(context, options, left);
+      const again = await planAgain(context, options);
       // What failed a moment ago is for the next run; but a segment that was pruned may have to be rewritten now.
       rest = again.steps.filter((step) => !(isTakenUp(step) && done.has(step.segment)));
       plan = { ...again, steps: [...takenUp, ...rest] };
@@ -168,13 +159,9 @@ async function execute<Tx>(
 }
 
 /** A step that failed may have decided something that was not journaled: a plan must not decide it a second time (I5). */
-async function planAgain<Tx>(
-  context: StageContext<Tx>,
-  options: PlanRequest,
-  left?: CountedRows,
-): Promise<Plan> {
+async function planAgain<Tx>(context: StageContext<Tx>, options: PlanRequest): Promise<Plan> {
   await context.journal.publish();
-  return await planPipeline(context, context.source, options, left);
+  return await planPipeline(context, context.source, options);
 }
 
 /**

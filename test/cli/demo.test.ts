@@ -110,11 +110,11 @@ describe.concurrent("firnline demo", () => {
     "--keep on a terminal: an unprivileged user, a checkout below a folder of mode 700; what it prints works",
     async () => {
       await using closed = await closedFolder();
-      const { environ, main, user } = await checkoutBelow(closed.path);
+      const { environ, main, node, user } = await checkoutBelow(closed.path);
       const command = `stty cols 100 -opost; exec "$NODE" "$MAIN" demo --keep --rows ${ROWS}`;
       await using demo = new CommandLine(["--quiet", "--return", "--command", command, "/dev/null"], {
         program: ["script"],
-        environ: { ...environ, NODE: process.execPath, MAIN: main, TERM: "xterm", SHELL: "/bin/sh" },
+        environ: { ...environ, NODE: node, MAIN: main, TERM: "xterm", SHELL: "/bin/sh" },
         cwd: closed.path,
         ...user,
       });
@@ -222,6 +222,7 @@ async function expectKept(above: string, text: string): Promise<void> {
  */
 async function checkoutBelow(closed: string): Promise<{
   main: string;
+  node: string;
   environ: Record<string, string>;
   user: { uid?: number; gid?: number };
 }> {
@@ -237,11 +238,15 @@ async function checkoutBelow(closed: string): Promise<{
       verbatimSymlinks: true,
     });
   }
+  // Our own checkout may lie where nobody else may look.
+  const node = join(closed, "node");
+  await cp(process.execPath, node);
   for (const folder of ["tmp", "home"]) await mkdir(join(closed, folder));
   const isRoot = process.getuid?.() === 0;
   if (isRoot) await run("chown", ["-R", `${NOBODY}:${NOBODY}`, closed]);
   return {
     main: MAIN.replace(CHECKOUT, join(closed, "checkout/")),
+    node,
     environ: { TMPDIR: join(closed, "tmp"), HOME: join(closed, "home") },
     user: isRoot ? { uid: NOBODY, gid: NOBODY } : {},
   };
