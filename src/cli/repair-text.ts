@@ -2,6 +2,7 @@
 import type { Amount, CollectResult } from "../repair/collect.ts";
 import type { RebuildResult } from "../repair/rebuild.ts";
 import type { VerifyResult } from "../repair/verify.ts";
+import { SEGMENT_STATES } from "../segment/state.ts";
 import { formatBytes, formatCount, plural } from "./format.ts";
 
 export interface Asked {
@@ -43,7 +44,10 @@ export function verifyText(pipeline: string, result: VerifyResult, { isDeep, sam
 
 export function rebuildText(pipeline: string, result: RebuildResult): string[] {
   const { journal, segments, rowsUnknown, pending, adoptedFrom } = result;
-  const counts = Object.entries(segments).map(([state, count]) => `${formatCount(count)} ${state}`);
+  const counts = SEGMENT_STATES.flatMap((state) => {
+    const count = segments[state];
+    return count === undefined ? [] : [`${formatCount(count)} ${state}`];
+  });
   const adopted =
     adoptedFrom === null
       ? `the catalog is what the archive says, up to entry ${journal.n}`

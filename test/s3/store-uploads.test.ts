@@ -114,11 +114,11 @@ for (const name of ["ceph", "moto"] as const) {
       const sizes = { atOnceBytesMax: MIB, partBytes: 5 * MIB };
       const where = { op: "archive.setClass", key: "a/b" };
       const move = async (): Promise<Locator> =>
-        await moveObject(bucket, where, pin, "GLACIER_IR", async () => {}, sizes);
+        await moveObject(bucket, where, pin, "STANDARD_IA", async () => {}, sizes);
       const moved = await move();
       expect(moved.versionId).not.toBe(pin.versionId);
       expect(await archive.head(moved)).toMatchObject({
-        storageClass: "GLACIER_IR",
+        storageClass: "STANDARD_IA",
         tags: { owner: "audit", "firnline-tier": "cold" },
         bytes: BigInt(body.byteLength),
       });
