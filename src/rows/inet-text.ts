@@ -66,9 +66,7 @@ function writeV6(bytes: Uint8Array, address: number, out: Uint8Array): number {
     if (words > runWords) [run, runWords] = [index, words];
     index += words;
   }
-  const hasV4 =
-    run === 0 &&
-    (runWords === 6 || (runWords === 7 && word(7) !== 1) || (runWords === 5 && word(5) === 0xffff));
+  const hasV4 = run === 0 && (runWords === 6 || (runWords === 5 && word(5) === 0xffff));
   let at = LENGTH_BYTES;
   for (let index = 0; index < WORDS_V6; index += 1) {
     if (run >= 0 && index >= run && index < run + runWords) {
